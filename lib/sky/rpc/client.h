@@ -1,0 +1,88 @@
+/*
+ * Client: a channel to one service. The typed functions that users call are written by protoc-gen-sky on top of this.
+ *
+ * A call takes deadline, cancellation and trace from its context; without a deadline it gets the method's. Thread-safe.
+ */
+#pragma once
+
+#include <sky/codec/service.h>
+#include <sky/core/arena.h>
+#include <sky/core/context.h>
+#include <sky/rpc/runtime.h>
+
+typedef struct SkyClient SkyClient;
+
+/* Interceptor: begin may add metadata or refuse the call; end sees the status of every begun call. */
+typedef struct SkyClientCall SkyClientCall;
+typedef struct SkyClientInterceptor {
+  SkyStatus (*begin)(void *self, SkyClientCall *call); /* may be NULL */
+  void (*end)(void *self, SkyClientCall *call, const SkyError *status);
+  void *self;
+} SkyClientInterceptor;
+const SkyMethodDescriptor *sky_client_call_method(const SkyClientCall *call);
+const SkyContext *sky_client_call_context(const SkyClientCall *call); /* the call's own span */
+SKY_MUST_USE SkyStatus sky_client_call_add_metadata(SkyClientCall *call, const char *key, SkyStr value);
+void **sky_client_call_slot(SkyClientCall *call, unsigned index);
+
+typedef struct SkyClientOptions {
+  const char *target;           /* "127.0.0.1:9001" or "dns:///delivery:50051" (round_robin over its addresses) */
+  const char *service_name;     /* our own name, sent as user agent */
+  size_t max_response_bytes;    /* 0: 4 MiB */
+  size_t max_concurrent_calls;  /* beyond it RESOURCE_EXHAUSTED at once; 0: 4096 */
+} SkyClientOptions;
+
+SKY_MUST_USE SkyStatus sky_client_create(SkyRpc *rpc, const SkyClientOptions *options, SkyClient **ret);
+SKY_MUST_USE SkyStatus sky_client_intercept(SkyClient *client, SkyClientInterceptor interceptor); /* before the first call */
+/* Cancels what is open and waits for it. NULL-safe. */
+void sky_client_destroy(SkyClient *client);
+bool sky_client_is_ready(SkyClient *client); /* the channel is connected; also starts connecting */
+
+/*
+ * Unary, blocking: for worker threads, never on the I/O thread (asserted). The response is unpacked into the arena.
+ */
+SKY_MUST_USE SkyStatus sky_client_call(SkyClient *client, const SkyMethodDescriptor *method, const SkyContext *context,
+                                       const ProtobufCMessage *request, SkyArena *arena, ProtobufCMessage **ret_response);
+
+/*
+ * Unary, asynchronous: done runs once, on the I/O thread, also when the call could not be started (then possibly before this returns).
+ * done owns the status; response (NULL on error) is valid during done.
+ */
+typedef void (*SkyOnDone)(void *user, SkyStatus status, const ProtobufCMessage *response);
+void sky_client_call_async(SkyClient *client, const SkyMethodDescriptor *method, const SkyContext *context,
+                           const ProtobufCMessage *request, SkyOnDone done, void *user);
+
+/*
+ * Streams of all three kinds. Callbacks run on the I/O thread, one at a time. on_message is given each message (valid during the
+ * callback); after it returns the next one is read, unless the stream is paused. on_done is the last callback: it owns the status.
+ */
+typedef struct SkyClientStream SkyClientStream;
+typedef struct SkyClientStreamHandler {
+  void (*on_message)(void *user, SkyClientStream *stream, const ProtobufCMessage *message);
+  void (*on_done)(void *user, SkyStatus status);
+  void (*on_writable)(void *user, SkyClientStream *stream); /* may be NULL; the queue is half empty again */
+  void *user;
+} SkyClientStreamHandler;
+
+/*
+ * Opens a stream. request: the one message of a server-streaming call, else NULL. On success the caller holds a reference that it gives up with
+ * sky_client_stream_unref(); on error no callback runs.
+ */
+SKY_MUST_USE SkyStatus sky_client_stream_open(SkyClient *client, const SkyMethodDescriptor *method, const SkyContext *context,
+                                              const ProtobufCMessage *request, SkyClientStreamHandler handler,
+                                              SkyClientStream **ret);
+/* RESOURCE_EXHAUSTED when the queue (256 KiB) is full and the message was not taken; CANCELLED when the call has ended. Thread-safe. */
+SKY_MUST_USE SkyStatus sky_client_stream_write(SkyClientStream *stream, const ProtobufCMessage *message);
+void sky_client_stream_close_send(SkyClientStream *stream); /* half-close after what is queued */
+void sky_client_stream_pause(SkyClientStream *stream);      /* stop reading: the peer feels flow control */
+void sky_client_stream_resume(SkyClientStream *stream);
+void sky_client_stream_cancel(SkyClientStream *stream);
+void sky_client_stream_unref(SkyClientStream *stream);
+
+/*
+ * Server streaming, blocking: the next message into the arena; *ret is NULL at the regular end. For worker threads and command-line tools.
+ */
+typedef struct SkyClientReader SkyClientReader;
+SKY_MUST_USE SkyStatus sky_client_reader_open(SkyClient *client, const SkyMethodDescriptor *method, const SkyContext *context,
+                                              const ProtobufCMessage *request, SkyClientReader **ret);
+SKY_MUST_USE SkyStatus sky_client_reader_next(SkyClientReader *reader, SkyArena *arena, ProtobufCMessage **ret);
+void sky_client_reader_close(SkyClientReader *reader); /* cancels when not at the end */

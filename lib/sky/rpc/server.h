@@ -1,0 +1,67 @@
+/*
+ * Server: serves bound services on one port. health v1 (Check, Watch) and reflection are built in.
+ *
+ * Bad bytes, failed validation (SkyMessageRules) and passed deadlines are answered before a handler runs. Calls beyond the limits
+ * get RESOURCE_EXHAUSTED. Unknown methods get UNIMPLEMENTED. Thread-safe except where noted.
+ */
+#pragma once
+
+#include <sky/rpc/call.h>
+#include <sky/rpc/runtime.h>
+
+/* Written by protoc-gen-sky: <prefix>_<Service>_bind(&handlers, self). */
+typedef SkyStatus (*SkyInvoke)(const void *handlers, void *self, SkyCall *call, const ProtobufCMessage *request,
+                               ProtobufCMessage *response);
+typedef struct SkyServiceBinding {
+  const SkyServiceDescriptor *service;
+  const void *handlers;    /* the typed table; must outlive the server */
+  void *self;              /* first argument of every handler */
+  const SkyInvoke *invoke; /* one per method, in the descriptor's order; request is NULL for client and bidi streaming */
+} SkyServiceBinding;
+
+/*
+ * Interceptor: begin runs before the handler in the order of registration and may end the call with an error; end runs in reverse order for every begun
+ * interceptor, once, when the status is known, and may replace it. request is NULL for client and bidi streaming.
+ */
+typedef struct SkyServerInterceptor {
+  SkyStatus (*begin)(void *self, SkyCall *call, const ProtobufCMessage *request); /* may be NULL */
+  void (*end)(void *self, SkyCall *call, SkyStatus *status);                      /* may be NULL */
+  void *self;
+} SkyServerInterceptor;
+
+/* A slot of per-call data for an interceptor; NULL at first. index < SKY_CALL_SLOTS. */
+enum { SKY_CALL_SLOTS = 8 };
+void **sky_call_slot(SkyCall *call, unsigned index);
+
+typedef struct SkyServer SkyServer;
+
+typedef struct SkyServerOptions {
+  const char *listen;              /* "127.0.0.1:0" picks a free port */
+  size_t max_request_bytes;        /* 0: 4 MiB */
+  size_t max_call_memory;          /* arena budget of one call; 0: 16 MiB */
+  size_t max_concurrent_calls;     /* of the whole server; 0: 10000 */
+  size_t max_stream_queued_bytes;  /* per stream; 0: 256 KiB */
+  int64_t max_connection_age_ms;   /* 0: 5 min, so that clients notice new replicas */
+} SkyServerOptions;
+
+SKY_MUST_USE SkyStatus sky_server_create(SkyRpc *rpc, const SkyServerOptions *options, SkyServer **ret);
+/* Before start. */
+SKY_MUST_USE SkyStatus sky_server_add(SkyServer *server, SkyServiceBinding binding);
+SKY_MUST_USE SkyStatus sky_server_intercept(SkyServer *server, SkyServerInterceptor interceptor);
+/* Binds the port and serves. UNAVAILABLE naming the address when it cannot be bound. */
+SKY_MUST_USE SkyStatus sky_server_start(SkyServer *server);
+int sky_server_port(const SkyServer *server);
+/* health v1 status: service "" is the whole server. Starts as NOT_SERVING. */
+void sky_server_set_serving(SkyServer *server, bool serving);
+/*
+ * Graceful drain: health NOT_SERVING, no new calls, open calls may end until the deadline, then they are cancelled. Blocks.
+ */
+void sky_server_drain(SkyServer *server, int64_t timeout_ms);
+/* Drains with timeout 0 when that has not happened. NULL-safe. */
+void sky_server_destroy(SkyServer *server);
+
+typedef struct SkyServerStats {
+  uint64_t started, succeeded, failed, shed; /* calls */
+  size_t active;
+} SkyServerStats;
+SkyServerStats sky_server_stats(const SkyServer *server);

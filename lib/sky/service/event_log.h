@@ -1,0 +1,70 @@
+/*
+ * Event log: lifecycle aggregates as insert-only events, with an outbox.
+ *
+ * An aggregate (a delivery, a saga, a drone) is the fold of its records. A record is inserted under the id "<aggregate>/<version>"; a duplicate id
+ * means that somebody else was first (ABORTED: load again and decide anew). That is atomic on every store. A record carries the events to publish, so
+ * change and outbox are one insert. After the insert the log projects (brings read models up to date), publishes in order and then marks the record
+ * published; what a crash leaves unmarked is projected and published again by the sweeper. So projection and consumers are idempotent.
+ *
+ * Thread-safe. Calls block: for worker threads.
+ */
+#pragma once
+
+#include <sky/bus/bus.h>
+#include <sky/core/time.h>
+#include <sky/store/store.h>
+
+typedef struct SkyEventLog SkyEventLog;
+
+typedef struct SkyEventLogOptions {
+  SkyStore *store; /* opened with sky_event_log_collection(name) among its collections */
+  SkyBus *bus;
+  const SkyClock *clock;
+  const SkyCollection *collection; /* from SKY_EVENT_LOG_COLLECTION */
+  const SkyEventType *const *types; /* NULL-terminated: every event that is ever appended */
+  /* Brings the read model of one aggregate up to date with the log. Idempotent, may run twice at once. May be NULL. */
+  SkyStatus (*project)(void *self, const SkyContext *context, const char *aggregate_id);
+  void *self;
+  size_t max_pending; /* records waiting for publication in memory; more are left to the sweeper; 0: 4096 */
+} SkyEventLogOptions;
+
+/* Declares the collection of a log's records: static const SkyCollection log = SKY_EVENT_LOG_COLLECTION("delivery_events"); */
+extern const ProtobufCMessageDescriptor *const sky_event_log_record_type;
+extern const SkyIndex sky_event_log_indexes[2];
+
+SKY_MUST_USE SkyStatus sky_event_log_create(const SkyEventLogOptions *options, SkyEventLog **ret);
+void sky_event_log_destroy(SkyEventLog *log); /* waits for publications in progress; NULL-safe */
+
+/* One event of an aggregate. */
+typedef struct SkyLogged {
+  const SkyEventType *type; /* NULL: an event of a newer release that this one does not know */
+  const ProtobufCMessage *event; /* NULL then */
+  int64_t version;
+  int64_t time_ms;
+} SkyLogged;
+
+/* Calls visit for every event in order. *ret_version is that of the last record, 0 when there is none (not an error). */
+SKY_MUST_USE SkyStatus sky_event_log_load(SkyEventLog *log, const SkyContext *context, const char *aggregate_id, SkyArena *arena,
+                                          SkyStatus (*visit)(void *user, const SkyLogged *logged), void *user,
+                                          int64_t *ret_version);
+
+typedef struct SkyAppend {
+  const SkyEventType *type;
+  const ProtobufCMessage *event;
+} SkyAppend;
+
+/*
+ * Appends events as one record after expected_version (0: the aggregate is new). ABORTED when somebody else did meanwhile. Returns when the record
+ * is durable and projected; publication follows in the background.
+ */
+SKY_MUST_USE SkyStatus sky_event_log_append(SkyEventLog *log, const SkyContext *context, const char *aggregate_id,
+                                            int64_t expected_version, const SkyAppend *events, size_t count);
+
+/* Projects and publishes what was left unpublished for at least a minimum age; for sky_service_every(). */
+SKY_MUST_USE SkyStatus sky_event_log_sweep(SkyEventLog *log, const SkyContext *context, int64_t min_age_ms);
+
+typedef struct SkyEventLogStats {
+  uint64_t appended, published, swept, publish_failed;
+  size_t pending;
+} SkyEventLogStats;
+SkyEventLogStats sky_event_log_stats(SkyEventLog *log);
