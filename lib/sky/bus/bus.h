@@ -104,7 +104,7 @@ void sky_incoming_settle(SkyIncoming *incoming, SkyStatus status);
 typedef struct SkyEventRoute SkyEventRoute;
 struct SkyEventRoute {
   const SkyEventType *type;
-  void (*handler)(void); /* the typed handler, cast back by invoke */
+  SkyFunction handler; /* the typed handler, cast back by invoke */
   void *self;
   SkyStatus (*invoke)(const SkyEventRoute *route, SkyIncoming *incoming, const ProtobufCMessage *event);
 };

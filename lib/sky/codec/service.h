@@ -13,6 +13,9 @@
 #include <sky/codec/rules.h>
 #include <sky/core/str.h>
 
+/* Any function, to be cast back to its true type before it is called (C17 6.3.2.3 p8): how generated code hands typed callbacks through. */
+typedef void (*SkyFunction)(void);
+
 typedef struct SkyMessageType {
   const ProtobufCMessageDescriptor *descriptor;
   const SkyMessageRules *rules; /* NULL: nothing to check */

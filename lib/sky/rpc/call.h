@@ -67,3 +67,10 @@ void sky_call_on_writable(SkyCall *call, void (*writable)(void *user, SkyCall *c
  */
 typedef void (*SkyOnMessage)(void *user, SkyCall *call, SkyStatus status, const ProtobufCMessage *message);
 void sky_call_read(SkyCall *call, SkyOnMessage on_message, void *user);
+
+/*
+ * For generated code: the same with a typed function, which invoke casts back, so that no call allocates for the sake of its types.
+ */
+typedef void (*SkyOnMessageInvoke)(SkyFunction on_message, void *user, SkyCall *call, SkyStatus status,
+                                   const ProtobufCMessage *message);
+void sky_call_read_typed(SkyCall *call, SkyOnMessageInvoke invoke, SkyFunction on_message, void *user);

@@ -51,6 +51,11 @@ typedef void (*SkyOnDone)(void *user, SkyStatus status, const ProtobufCMessage *
 void sky_client_call_async(SkyClient *client, const SkyMethodDescriptor *method, const SkyContext *context,
                            const ProtobufCMessage *request, SkyOnDone done, void *user);
 
+/* For generated code: the same with a typed function, which invoke casts back, so that no call allocates for the sake of its types. */
+typedef void (*SkyOnDoneInvoke)(SkyFunction done, void *user, SkyStatus status, const ProtobufCMessage *response);
+void sky_client_call_async_typed(SkyClient *client, const SkyMethodDescriptor *method, const SkyContext *context,
+                                 const ProtobufCMessage *request, SkyOnDoneInvoke invoke, SkyFunction done, void *user);
+
 /*
  * Streams of all three kinds. Callbacks run on the I/O thread, one at a time. on_message is given each message (valid during the
  * callback); after it returns the next one is read, unless the stream is paused. on_done is the last callback: it owns the status.
@@ -61,7 +66,10 @@ typedef struct SkyClientStreamHandler {
   void (*on_done)(void *user, SkyStatus status);
   void (*on_writable)(void *user, SkyClientStream *stream); /* may be NULL; the queue is half empty again */
   void *user;
+  SkyFunction typed_on_message; /* for generated code, see sky_client_stream_typed_on_message(); else NULL */
 } SkyClientStreamHandler;
+/* What the handler brought: generated code's on_message casts it back and calls it. */
+SkyFunction sky_client_stream_typed_on_message(const SkyClientStream *stream);
 
 /*
  * Opens a stream. request: the one message of a server-streaming call, else NULL. On success the caller holds a reference that it gives up with
