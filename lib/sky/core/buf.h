@@ -1,8 +1,8 @@
 /*
  * Buf: a growable byte buffer with a mandatory maximum.
  *
- * Appending past the maximum, or without memory, sets `failed` and keeps what was there; later appends do nothing. So a writer
- * appends freely and checks once at the end. Not thread-safe.
+ * Appending past the maximum, or without memory, sets `failed` and keeps what was there; later appends do nothing. So a
+ * writer appends freely and checks once at the end. Not thread-safe.
  */
 #pragma once
 
@@ -34,7 +34,8 @@ void sky_buf_printf(SkyBuf *buf, const char *format, ...) SKY_PRINTF(2, 3);
 /* Appends text as a JSON string with its quotes; invalid UTF-8 becomes U+FFFD. */
 void sky_buf_append_json_string(SkyBuf *buf, const char *text, size_t size);
 
-/* Returns room for size more bytes at the end (NULL when failed); sky_buf_commit() then counts those that were written. */
+/* Returns room for size more bytes at the end (NULL when failed); sky_buf_commit() then counts those that were written.
+ */
 uint8_t *sky_buf_reserve(SkyBuf *buf, size_t size);
 void sky_buf_commit(SkyBuf *buf, size_t size);
 

@@ -1,7 +1,8 @@
 /*
- * Config: a process's settings as one table: name, environment variable, default, meaning. Flags (--listen=…) go before the
- * environment (SKY_LISTEN), which goes before the default. The table also prints --help. A wrong value is an error that names
- * the setting; nothing is guessed. Read once at start; afterwards immutable, so thread-safe.
+ * Config: a process's settings as one table: name, environment variable, default, meaning. Flags (--listen=…) go before
+ * the environment (SKY_LISTEN), which goes before the default. The table also prints --help. A wrong value is an error
+ * that names the setting; nothing is guessed. An empty variable counts as not set. Read once at start; afterwards
+ * immutable, so thread-safe.
  */
 #pragma once
 
@@ -30,9 +31,11 @@ typedef struct SkySetting {
 } SkySetting;
 
 /*
- * Fills every setting. INVALID_ARGUMENT names the flag or variable and what it must be. Unknown flags and loose arguments are errors.
- * *ret_help is set when --help or -h was given (then nothing else is checked).
+ * Fills every setting. INVALID_ARGUMENT names the flag or variable and what it must be. Unknown flags, loose arguments
+ * and a flag given twice are errors. A bool flag may stand without a value: --verbose. On failure some settings may
+ * already be filled. *ret_help is set when --help or -h was given (then nothing else is checked).
  */
-SKY_MUST_USE SkyStatus sky_config_load(const SkySetting *settings, size_t count, int argc, char *const *argv, bool *ret_help);
+SKY_MUST_USE SkyStatus sky_config_load(const SkySetting *settings, size_t count, int argc, char *const *argv,
+                                       bool *ret_help);
 /* Prints usage on stdout. */
 void sky_config_print_help(const char *program, const char *summary, const SkySetting *settings, size_t count);

@@ -1,8 +1,9 @@
 /*
  * Context: what travels with a piece of work: deadline, cancellation, trace, principal.
  *
- * A plain value, copied freely; what it points to must outlive the copies (a call's context lives as long as the call). Every
- * operation that may block takes one and gives up at its deadline or cancellation. A child call inherits all of it.
+ * A plain value, copied freely; what it points to must outlive the copies (a call's context lives as long as the call).
+ * Every operation that may block takes one and gives up at its deadline or cancellation. A child call inherits all of
+ * it.
  */
 #pragma once
 
@@ -29,9 +30,9 @@ SkyTrace sky_trace_child(const SkyTrace *parent);
 
 /* Who the work is done for. Strings are borrowed. */
 typedef struct SkyPrincipal {
-  const char *subject;     /* "" when unknown */
-  const char *owner_id;    /* the account acted for */
-  const char *scopes;      /* space-separated */
+  const char *subject;  /* "" when unknown */
+  const char *owner_id; /* the account acted for */
+  const char *scopes;   /* space-separated */
 } SkyPrincipal;
 
 /* Cancellation: a flag with listeners. Reference-counted, thread-safe. */
@@ -41,7 +42,11 @@ SkyCancel *sky_cancel_ref(SkyCancel *cancel);
 void sky_cancel_unref(SkyCancel *cancel);
 void sky_cancel_trigger(SkyCancel *cancel); /* runs the listeners once, on this thread */
 bool sky_cancel_is_set(const SkyCancel *cancel);
-/* A listener in the caller's memory; runs at once when already cancelled. remove() returns after a running listener has ended. */
+/*
+ * A listener in the caller's memory; runs at once, on the caller's thread, when already cancelled. remove() returns
+ * after a running listener has ended, except inside the listener itself; it may be called after the listener has run.
+ * Without a cancel (NULL) both do nothing.
+ */
 typedef struct SkyCancelListener {
   void (*cancelled)(void *user);
   void *user;
@@ -65,7 +70,7 @@ SkyContext sky_context_background(void);
 SkyContext sky_context_with_timeout_ms(const SkyContext *parent, int64_t timeout_ms);
 /* A child span of the same work. */
 SkyContext sky_context_child(const SkyContext *parent);
-/* Milliseconds left, 0 when over, INT64_MAX without deadline. */
+/* Milliseconds left, rounded up; 0 when over, INT64_MAX without deadline. */
 int64_t sky_context_remaining_ms(const SkyContext *context);
 /* SKY_OK, CANCELLED or DEADLINE_EXCEEDED: asked before work is begun. */
 SKY_MUST_USE SkyStatus sky_context_check(const SkyContext *context);

@@ -1,5 +1,6 @@
 /*
- * Ids: UUIDs of RFC 9562 in their canonical lower-case text form. Version 7 is ordered by time, version 5 derived from a name.
+ * Ids: UUIDs of RFC 9562 in their canonical lower-case text form. Version 7 is ordered by time, version 5 derived from
+ * a name.
  */
 #pragma once
 

@@ -1,9 +1,10 @@
 /*
- * Status: the one error vocabulary, from store to wire. Codes are gRPC's; details are those of google.rpc (error_details.proto).
+ * Status: the one error vocabulary, from store to wire. Codes are gRPC's; details are those of google.rpc
+ * (error_details.proto).
  *
- * SkyStatus is a pointer: SKY_OK (NULL) is success, anything else an error that the receiver owns and must pass on or free with
- * sky_status_free(). A status that is dropped leaks, so the leak checker finds every swallowed error. Creating one never fails:
- * without memory a static RESOURCE_EXHAUSTED is returned, which may be freed like any other.
+ * SkyStatus is a pointer: SKY_OK (NULL) is success, anything else an error that the receiver owns and must pass on or
+ * free with sky_status_free(). A status that is dropped leaks, so the leak checker finds every swallowed error.
+ * Creating one never fails: without memory a static RESOURCE_EXHAUSTED is returned, which may be freed like any other.
  *
  *     SkyStatus status = sky_store_get(...);
  *     if (status != SKY_OK)
@@ -46,12 +47,14 @@ typedef SkyError *SkyStatus;
 #define SKY_PRINTF(format_at, values_at) __attribute__((format(printf, format_at, values_at)))
 #define SKY_MUST_USE __attribute__((warn_unused_result))
 
-/* One entry of google.rpc.BadRequest: which field (dotted path, "pickup_location.latitude") and what is wrong with it. */
+/* One entry of google.rpc.BadRequest: which field (dotted path, "pickup_location.latitude") and what is wrong with it.
+ */
 typedef struct SkyFieldViolation {
   const char *field;
   const char *description;
 } SkyFieldViolation;
 
+/* A message is cut at 2 KiB, so that it always fits into a trailer. A code that is no error code becomes UNKNOWN. */
 SKY_MUST_USE SkyStatus sky_status_new(SkyCode code, const char *format, ...) SKY_PRINTF(2, 3);
 SKY_MUST_USE SkyStatus sky_status_newv(SkyCode code, const char *format, va_list values) SKY_PRINTF(2, 0);
 
@@ -61,10 +64,10 @@ void sky_status_free(SkyStatus status);
 /* A second, independent copy (to hand one failure to several waiters). SKY_OK gives SKY_OK. */
 SKY_MUST_USE SkyStatus sky_status_copy(const SkyError *status);
 
-SkyCode sky_status_code(const SkyError *status);            /* SKY_CODE_OK for SKY_OK */
-const char *sky_status_message(const SkyError *status);     /* "" for SKY_OK; lives as long as the status */
-const char *sky_code_name(SkyCode code);                    /* "NOT_FOUND"; "UNKNOWN" for a number that is no code */
-bool sky_code_from_name(const char *name, SkyCode *ret);    /* exact match */
+SkyCode sky_status_code(const SkyError *status);         /* SKY_CODE_OK for SKY_OK */
+const char *sky_status_message(const SkyError *status);  /* "" for SKY_OK; lives as long as the status */
+const char *sky_code_name(SkyCode code);                 /* "NOT_FOUND"; "UNKNOWN" for a number that is no code */
+bool sky_code_from_name(const char *name, SkyCode *ret); /* exact match */
 
 /* True for UNAVAILABLE, ABORTED, RESOURCE_EXHAUSTED and DEADLINE_EXCEEDED: the same call may succeed later. */
 bool sky_status_is_retryable(const SkyError *status);
@@ -74,17 +77,21 @@ bool sky_status_take(SkyStatus *status, SkyCode code);
 
 /*
  * Details. Each returns the status it was given, so that calls nest:
- *     return sky_status_with_reason(SKY_FAILED_PRECONDITION("delivery %s is on its way", id), "DELIVERY_ALREADY_PICKED_UP");
- * A detail that cannot be stored for lack of memory is left out; the code and the message stay.
+ *     return sky_status_with_reason(SKY_FAILED_PRECONDITION("delivery %s is on its way", id),
+ * "DELIVERY_ALREADY_PICKED_UP"); A detail that cannot be stored for lack of memory, or past 16 metadata keys or 32
+ * violations, is left out; the code and the message stay. A reason or a metadata key that is set again is replaced.
  */
-SKY_MUST_USE SkyStatus sky_status_with_reason(SkyStatus status, const char *reason);            /* google.rpc.ErrorInfo.reason */
-SKY_MUST_USE SkyStatus sky_status_with_metadata(SkyStatus status, const char *key, const char *value); /* ErrorInfo.metadata */
-SKY_MUST_USE SkyStatus sky_status_with_retry_after_ms(SkyStatus status, int64_t retry_after_ms); /* google.rpc.RetryInfo */
-SKY_MUST_USE SkyStatus sky_status_with_violation(SkyStatus status, const char *field, const char *format, ...) SKY_PRINTF(3, 4);
+SKY_MUST_USE SkyStatus sky_status_with_reason(SkyStatus status, const char *reason); /* google.rpc.ErrorInfo.reason */
+SKY_MUST_USE SkyStatus sky_status_with_metadata(SkyStatus status, const char *key,
+                                                const char *value); /* ErrorInfo.metadata */
+SKY_MUST_USE SkyStatus sky_status_with_retry_after_ms(SkyStatus status,
+                                                      int64_t retry_after_ms); /* google.rpc.RetryInfo */
+SKY_MUST_USE SkyStatus sky_status_with_violation(SkyStatus status, const char *field, const char *format, ...)
+    SKY_PRINTF(3, 4);
 /* Prefixes the message with more context ("drone-7: "); code and details stay. */
 SKY_MUST_USE SkyStatus sky_status_annotate(SkyStatus status, const char *format, ...) SKY_PRINTF(2, 3);
 
-const char *sky_status_reason(const SkyError *status);   /* NULL when none */
+const char *sky_status_reason(const SkyError *status);                    /* NULL when none */
 const char *sky_status_metadata(const SkyError *status, const char *key); /* NULL when none */
 /* Walks the metadata: false past the end. */
 bool sky_status_metadata_at(const SkyError *status, size_t index, const char **ret_key, const char **ret_value);
@@ -93,8 +100,8 @@ size_t sky_status_violation_count(const SkyError *status);
 const SkyFieldViolation *sky_status_violation(const SkyError *status, size_t index);
 
 /*
- * Builds up the violations of one message. Starts as SKY_OK; the first violation turns it into INVALID_ARGUMENT whose message
- * names the first bad field. At most 32 violations are kept.
+ * Builds up the violations of one message. Starts as SKY_OK; the first violation turns it into INVALID_ARGUMENT whose
+ * message names the first bad field. At most 32 violations are kept.
  */
 void sky_violations_add(SkyStatus *status, const char *field, const char *format, ...) SKY_PRINTF(3, 4);
 
@@ -118,9 +125,9 @@ void sky_violations_add(SkyStatus *status, const char *field, const char *format
 /* Out of memory, without allocating. */
 SKY_MUST_USE SkyStatus sky_status_no_memory(void);
 
-#define SKY_TRY(expression)                    \
-  do {                                         \
-    SkyStatus sky_try_status_ = (expression);  \
-    if (sky_try_status_ != SKY_OK)             \
-      return sky_try_status_;                  \
+#define SKY_TRY(expression)                                                                                            \
+  do {                                                                                                                 \
+    SkyStatus sky_try_status_ = (expression);                                                                          \
+    if (sky_try_status_ != SKY_OK)                                                                                     \
+      return sky_try_status_;                                                                                          \
   } while (0)

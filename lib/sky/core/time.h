@@ -1,7 +1,8 @@
 /*
  * Time, injected: code that decides by time takes a SkyClock, so that tests turn the hands themselves.
  *
- * Wall time is Unix time in ms or ns; monotonic time in ns is for deadlines and durations. Thread-safe when the clock's functions are.
+ * Wall time is Unix time in ms or ns; monotonic time in ns is for deadlines and durations. Thread-safe when the clock's
+ * functions are.
  */
 #pragma once
 
@@ -38,8 +39,12 @@ void sky_manual_clock_advance_ms(SkyManualClock *clock, int64_t ms);
 
 /* RFC 3339 in UTC with as many of 0, 3, 6 or 9 fractional digits as needed: "2026-11-21T03:14:18.250Z". */
 enum { SKY_RFC3339_SIZE = 36 };
+/* Years 0001-9999: what lies outside becomes the nearest second inside; nanos outside [0, 999999999] count as 0. */
 void sky_time_format_rfc3339(int64_t seconds, int32_t nanos, char text[SKY_RFC3339_SIZE]);
-/* Accepts any offset and 1-9 fractional digits; years 0001-9999; false on anything else (month 13, leap second 61, trailing text). */
+/*
+ * Accepts any offset and 1-9 fractional digits; years 0001-9999; false on anything else (month 13, second 61, trailing
+ * text, lower-case t or z as in protobuf's JSON). A leap second, 23:59:60 UTC, counts as the midnight after it.
+ */
 bool sky_time_parse_rfc3339(SkyStr text, int64_t *ret_seconds, int32_t *ret_nanos);
 /* Days and calendar fields in UTC, proleptic Gregorian. */
 void sky_time_civil(int64_t unix_seconds, int *ret_year, int *ret_month, int *ret_day);

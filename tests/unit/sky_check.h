@@ -1,0 +1,36 @@
+/*
+ * The main() of a unit test: runs the named tests of one suite, each in its own process.
+ *
+ *     SKY_CHECK_MAIN("core/str", cut_splits_at_the_first_separator, integers_reject_overflow)
+ *     SKY_CHECK_MAIN_WITH("core/arena", setup, teardown, ...)        (around every test; NULL for none)
+ */
+#pragma once
+
+#include <check.h>
+#include <stddef.h>
+#include <stdlib.h>
+
+static inline int sky_check_run(const char *name, void (*setup)(void), void (*teardown)(void),
+                                const TTest *const *tests, size_t count) {
+  Suite *suite = suite_create(name);
+  TCase *cases = tcase_create(name);
+  tcase_set_timeout(cases, 60); /* sanitizers on a busy machine */
+  tcase_add_checked_fixture(cases, setup, teardown);
+  for (size_t i = 0; i < count; i++)
+    tcase_add_test(cases, tests[i]);
+  suite_add_tcase(suite, cases);
+  SRunner *runner = srunner_create(suite);
+  srunner_run_all(runner, CK_ENV);
+  const int failed = srunner_ntests_failed(runner);
+  srunner_free(runner);
+  return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+#define SKY_CHECK_MAIN_WITH(name, setup, teardown, ...)                                                                \
+  int main(void) {                                                                                                     \
+    const TTest *const sky_check_tests[] = {__VA_ARGS__};                                                              \
+    return sky_check_run((name), (setup), (teardown), sky_check_tests,                                                 \
+                         sizeof(sky_check_tests) / sizeof(sky_check_tests[0]));                                        \
+  }
+
+#define SKY_CHECK_MAIN(name, ...) SKY_CHECK_MAIN_WITH(name, NULL, NULL, __VA_ARGS__)
