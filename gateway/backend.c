@@ -1,5 +1,6 @@
 #include "backend.h"
 
+#include <ngx_event_connect.h>
 #include <nghttp2/nghttp2.h>
 
 #include <sky/core/status.h>
@@ -44,8 +45,9 @@ typedef struct SkyBackend {
 static ngx_queue_t backends = {&backends, &backends};
 
 static void post_work(SkyBackend *backend) {
-  if (!backend->work.posted)
+  if (!backend->work.posted) {
     ngx_post_event(&backend->work, &ngx_posted_events);
+  }
 }
 
 static void make_due(SkyBackendCall *call) {

@@ -23,14 +23,13 @@ SkyStreamFormat sky_stream_format(ngx_http_request_t *r) {
 
 /* ---- to the client ---- */
 
-static void on_client_writable(ngx_http_request_t *r);
-
 static void fail(SkyExchange *exchange, ngx_int_t rc) {
   sky_backend_cancel(&exchange->call);
   sky_exchange_finalize(exchange, rc);
 }
 
-static void after_output(SkyExchange *exchange, ngx_chain_t *out) {
+/* False when the exchange is gone. */
+static bool after_output(SkyExchange *exchange, ngx_chain_t *out) {
   ngx_http_request_t *r = exchange->r;
   ngx_chain_update_chains(r->pool, &exchange->free, &exchange->busy, &out, (ngx_buf_tag_t)&ngx_http_sky_module);
   ngx_event_t *write = r->connection->write;
@@ -38,15 +37,17 @@ static void after_output(SkyExchange *exchange, ngx_chain_t *out) {
     if (write->timer_set)
       ngx_del_timer(write);
     sky_backend_resume(&exchange->call);
-    return;
+    return true;
   }
   /* The client is slower than the service: take no more until it has caught up. */
   sky_backend_pause(&exchange->call);
   const ngx_http_core_loc_conf_t *core = ngx_http_get_module_loc_conf(r, ngx_http_core_module);
   if (!write->timer_set)
     ngx_add_timer(write, core->send_timeout);
-  if (ngx_handle_write_event(write, core->send_lowat) != NGX_OK)
-    fail(exchange, NGX_ERROR);
+  if (ngx_handle_write_event(write, core->send_lowat) == NGX_OK)
+    return true;
+  fail(exchange, NGX_ERROR);
+  return false;
 }
 
 static void on_client_writable(ngx_http_request_t *r) {
@@ -131,8 +132,7 @@ static bool send_text(SkyExchange *exchange) {
     fail(exchange, NGX_ERROR);
     return false;
   }
-  after_output(exchange, out);
-  return true;
+  return after_output(exchange, out);
 }
 
 /* A comment line: keeps proxies from cutting a quiet stream, and finds clients that are gone. */
