@@ -81,8 +81,10 @@ ngx_int_t sky_answer_problem(SkyExchange *exchange, SkyStatus status) {
       .request_type = exchange->route.method == NULL ? NULL : exchange->route.method->request,
   };
   exchange->outcome = sky_status_code(status);
-  if (exchange->outcome == SKY_CODE_INTERNAL || exchange->outcome == SKY_CODE_UNKNOWN || exchange->outcome == SKY_CODE_DATA_LOSS)
-    ngx_log_error(NGX_LOG_ERR, exchange->r->connection->log, 0, "trace %s: %s", exchange->trace_id, sky_status_message(status));
+  if (exchange->outcome == SKY_CODE_INTERNAL || exchange->outcome == SKY_CODE_UNKNOWN ||
+      exchange->outcome == SKY_CODE_DATA_LOSS)
+    ngx_log_error(NGX_LOG_ERR, exchange->r->connection->log, 0, "trace %s: %s", exchange->trace_id,
+                  sky_status_message(status));
   sky_buf_clear(&exchange->json);
   sky_problem_write(status, &context, &exchange->json);
   const ngx_uint_t http_status = sky_problem_http_status(status);

@@ -16,8 +16,9 @@ enum {
 };
 
 /*
- * What nghttp2 keeps for a stream. A call may be gone while its stream still waits to be sent or closed, and nghttp2 cannot be told
- * to forget the pointer of a stream that is not open yet; so it points to a slot, and the slot to the call.
+ * What nghttp2 keeps for a stream. A call may be gone while its stream still waits to be sent or closed, and nghttp2
+ * cannot be told to forget the pointer of a stream that is not open yet; so it points to a slot, and the slot to the
+ * call.
  */
 typedef struct SkyBackendSlot {
   SkyBackendCall *call; /* NULL: gone */
@@ -335,7 +336,8 @@ static void backend_free(SkyBackend *backend) {
 /* Ends every call; the connection is of no more use. */
 static void backend_fail(SkyBackend *backend, const char *message) {
   backend->is_broken = true;
-  for (ngx_queue_t *q = ngx_queue_head(&backend->calls); q != ngx_queue_sentinel(&backend->calls); q = ngx_queue_next(q)) {
+  for (ngx_queue_t *q = ngx_queue_head(&backend->calls); q != ngx_queue_sentinel(&backend->calls);
+       q = ngx_queue_next(q)) {
     SkyBackendCall *call = ngx_queue_data(q, SkyBackendCall, link);
     if (!call->is_closed) {
       leave_slot(call);
@@ -459,7 +461,8 @@ static void on_write(ngx_event_t *event) {
     return;
   if (!backend->is_connected) {
     if (event->timedout || !connect_succeeded(c)) {
-      backend_fail(backend, event->timedout ? "connecting to the backend took too long" : "the backend cannot be reached");
+      backend_fail(backend,
+                   event->timedout ? "connecting to the backend took too long" : "the backend cannot be reached");
       return;
     }
     if (event->timer_set)
@@ -558,7 +561,8 @@ static SkyBackend *backend_for(struct sockaddr *address, socklen_t address_size,
   for (ngx_queue_t *q = ngx_queue_head(&backends); q != ngx_queue_sentinel(&backends); q = ngx_queue_next(q)) {
     SkyBackend *backend = ngx_queue_data(q, SkyBackend, link);
     if (!backend->is_leaving && !backend->is_broken &&
-        ngx_cmp_sockaddr((struct sockaddr *)&backend->address, backend->address_size, address, address_size, 1) == NGX_OK) {
+        ngx_cmp_sockaddr((struct sockaddr *)&backend->address, backend->address_size, address, address_size, 1) ==
+            NGX_OK) {
       if (nghttp2_session_check_request_allowed(backend->session))
         return backend;
       backend->is_leaving = true;

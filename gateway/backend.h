@@ -1,11 +1,13 @@
 /*
  * Backend: gRPC to one peer over one multiplexed HTTP/2 connection, by nghttp2 inside nginx's event loop.
  *
- * A worker keeps one connection per peer address and opens it at the first call. A connection that is told to go away (GOAWAY) ends with its last
- * call while a new one takes the new calls. Nothing here blocks; everything runs on the worker's only thread.
+ * A worker keeps one connection per peer address and opens it at the first call. A connection that is told to go away
+ * (GOAWAY) ends with its last call while a new one takes the new calls. Nothing here blocks; everything runs on the
+ * worker's only thread.
  *
- * A call is in the caller's memory (a request's pool). It ends by exactly one on_done(), unless sky_backend_cancel() comes first. Neither callback
- * runs inside sky_backend_start() or inside nghttp2, so both may start and cancel calls and finalize requests.
+ * A call is in the caller's memory (a request's pool). It ends by exactly one on_done(), unless sky_backend_cancel()
+ * comes first. Neither callback runs inside sky_backend_start() or inside nghttp2, so both may start and cancel calls
+ * and finalize requests.
  */
 #pragma once
 
@@ -30,8 +32,8 @@ typedef struct SkyBackendHeader {
 typedef struct SkyBackendCall SkyBackendCall;
 struct SkyBackendCall {
   /* Set by the caller; must live until the call has ended. */
-  ngx_pool_t *pool;   /* where messages and metadata of the answer are kept */
-  SkyStr path;        /* "/fabrikam.delivery.v1.DeliveryService/GetDelivery" */
+  ngx_pool_t *pool; /* where messages and metadata of the answer are kept */
+  SkyStr path;      /* "/fabrikam.delivery.v1.DeliveryService/GetDelivery" */
   SkyStr authority;
   SkyStr request;     /* one message with its 5-byte gRPC prefix */
   int64_t timeout_ms; /* sent as grpc-timeout; 0: none. The caller keeps the time itself. */
@@ -49,7 +51,8 @@ struct SkyBackendCall {
   SkyStr grpc_message;   /* still percent-encoded */
   SkyStr status_details; /* grpc-status-details-bin, decoded; empty when absent */
   bool never_processed;  /* the peer certainly did not see the call: it may be tried again elsewhere */
-  SkyBackendHeader answer_metadata[SKY_BACKEND_MAX_METADATA]; /* of headers and trailers, without those of HTTP/2 and gRPC */
+  SkyBackendHeader
+      answer_metadata[SKY_BACKEND_MAX_METADATA]; /* of headers and trailers, without those of HTTP/2 and gRPC */
   size_t answer_metadata_count;
 
   /* Private. */
@@ -59,7 +62,7 @@ struct SkyBackendCall {
   ngx_queue_t due;  /* in backend->due, when is_due */
   int32_t stream_id;
   size_t sent;
-  SkyBuf in;      /* bytes of DATA frames that were not delivered yet */
+  SkyBuf in; /* bytes of DATA frames that were not delivered yet */
   size_t metadata_bytes;
   uint32_t http_status;
   bool has_grpc_status;
@@ -67,11 +70,13 @@ struct SkyBackendCall {
   bool *cancelled_flag; /* set while messages are delivered: tells that the call is gone */
 };
 
-/* Starts the call on the peer's connection. False when nothing could be started (no memory, connection full): no callback will come. */
+/* Starts the call on the peer's connection. False when nothing could be started (no memory, connection full): no
+ * callback will come. */
 bool sky_backend_start(SkyBackendCall *call, struct sockaddr *address, socklen_t address_size, ngx_str_t *peer_name);
 
 /*
- * Frees what the call holds beside its pool, and cancels it when it is still open. Every call that sky_backend_start() was asked for needs it once.
+ * Frees what the call holds beside its pool, and cancels it when it is still open. Every call that sky_backend_start()
+ * was asked for needs it once.
  */
 void sky_backend_finish(SkyBackendCall *call);
 

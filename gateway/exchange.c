@@ -99,15 +99,17 @@ static void end_with(SkyExchange *exchange, SkyStatus status) {
 /* ---- the call ---- */
 
 static void on_deadline(ngx_event_t *event) {
-  end_with(event->data, sky_status_with_reason(SKY_DEADLINE_EXCEEDED("the service did not answer in time"), "DEADLINE_EXCEEDED"));
+  end_with(event->data,
+           sky_status_with_reason(SKY_DEADLINE_EXCEEDED("the service did not answer in time"), "DEADLINE_EXCEEDED"));
 }
 
 static void try_peer(SkyExchange *exchange);
 
 static void on_unary_message(SkyBackendCall *call, SkyStr message) {
   SkyExchange *exchange = call->user;
-  exchange->answer_error = sky_transcode_response(exchange->main->contracts, &exchange->route, message.data, message.size, NULL,
-                                                  &exchange->arena, &exchange->json, &exchange->answer);
+  exchange->answer_error =
+      sky_transcode_response(exchange->main->contracts, &exchange->route, message.data, message.size, NULL,
+                             &exchange->arena, &exchange->json, &exchange->answer);
 }
 
 static bool is_retried(SkyExchange *exchange) {
@@ -130,7 +132,8 @@ static void on_done(SkyBackendCall *call) {
     ngx_del_timer(&exchange->deadline);
   SkyStatus status = SKY_OK;
   if (call->grpc_status != SKY_CODE_OK)
-    status = sky_status_from_grpc(call->grpc_status, call->grpc_message, call->status_details.data, call->status_details.size);
+    status = sky_status_from_grpc(call->grpc_status, call->grpc_message, call->status_details.data,
+                                  call->status_details.size);
   if (call->is_stream) {
     sky_stream_end(exchange, status);
   } else if (status != SKY_OK) {
@@ -176,7 +179,9 @@ static void try_peer(SkyExchange *exchange) {
     release_peer(exchange, NGX_PEER_FAILED);
   }
   end_with(exchange, sky_status_with_retry_after_ms(
-                         sky_status_with_reason(SKY_UNAVAILABLE("the service is not reachable at the moment"), "SERVICE_UNAVAILABLE"), 1000));
+                         sky_status_with_reason(SKY_UNAVAILABLE("the service is not reachable at the moment"),
+                                                "SERVICE_UNAVAILABLE"),
+                         1000));
 }
 
 static bool choose_upstream(SkyExchange *exchange) {
@@ -216,7 +221,8 @@ static bool init_peer(SkyExchange *exchange) {
 
 /* ---- the request ---- */
 
-/* Deadline: the contract's; a caller may shorten it by grpc-timeout ("500m") or Request-Timeout (seconds). Streams have only the caller's. */
+/* Deadline: the contract's; a caller may shorten it by grpc-timeout ("500m") or Request-Timeout (seconds). Streams have
+ * only the caller's. */
 static int64_t caller_timeout_ms(ngx_http_request_t *r) {
   SkyStr text = request_header(r, "request-timeout");
   double seconds;
@@ -332,7 +338,8 @@ static SkyStatus transcode_one(SkyExchange *exchange, SkyStr body) {
       .last_event_id = request_header(exchange->r, "last-event-id"),
   };
   sky_buf_append(&exchange->wire, prefix, sizeof(prefix));
-  SKY_TRY(sky_transcode_request(exchange->main->contracts, &exchange->route, &request, NULL, &exchange->arena, &exchange->wire));
+  SKY_TRY(sky_transcode_request(exchange->main->contracts, &exchange->route, &request, NULL, &exchange->arena,
+                                &exchange->wire));
   SKY_TRY(sky_buf_status(&exchange->wire));
   write_prefix(&exchange->wire, 0);
   return SKY_OK;
@@ -383,7 +390,8 @@ static void body_ready(ngx_http_request_t *r) {
     return;
   }
   if (!init_peer(exchange)) {
-    ngx_http_finalize_request(r, sky_answer_problem(exchange, SKY_INTERNAL("no upstream for %s", exchange->route.method->grpc_path.data)));
+    ngx_http_finalize_request(
+        r, sky_answer_problem(exchange, SKY_INTERNAL("no upstream for %s", exchange->route.method->grpc_path.data)));
     return;
   }
   r->read_event_handler = ngx_http_test_reading; /* sees a client that goes away */
@@ -438,7 +446,8 @@ ngx_int_t sky_problem_handler(ngx_http_request_t *r) {
     status = sky_status_with_reason(SKY_DEADLINE_EXCEEDED("the request did not arrive in time"), "REQUEST_TIMEOUT");
     break;
   default:
-    status = r->err_status >= 500 ? SKY_INTERNAL("the gateway failed") : SKY_INVALID_ARGUMENT("the request is not valid HTTP");
+    status = r->err_status >= 500 ? SKY_INTERNAL("the gateway failed")
+                                  : SKY_INVALID_ARGUMENT("the request is not valid HTTP");
   }
   return sky_answer_problem(exchange, status);
 }

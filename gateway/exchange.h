@@ -1,7 +1,8 @@
 /*
  * Exchange: one HTTP request on its way through the gateway: route, body, gRPC call, answer.
  *
- * Lives in the request's pool and ends with it, so a client that goes away cancels the call. Single-threaded, as nginx's workers are.
+ * Lives in the request's pool and ends with it, so a client that goes away cancels the call. Single-threaded, as
+ * nginx's workers are.
  */
 #pragma once
 
@@ -34,7 +35,7 @@ typedef struct SkyGatewayRoute {
 typedef struct SkyGatewayMain {
   SkyContracts *contracts;
   ngx_str_t contracts_file;
-  ngx_array_t services; /* SkyGatewayService */
+  ngx_array_t services;    /* SkyGatewayService */
   SkyGatewayRoute *routes; /* every public method, sorted by address */
   size_t route_count;
 } SkyGatewayMain;
@@ -57,8 +58,8 @@ typedef struct SkyExchange {
   char traceparent[SKY_TRACEPARENT_SIZE];
   char trace_id[33];
   SkyArena arena;
-  SkyBuf wire;   /* the request's gRPC frames */
-  SkyBuf json;   /* the answer's body, or one message of a stream */
+  SkyBuf wire; /* the request's gRPC frames */
+  SkyBuf json; /* the answer's body, or one message of a stream */
   SkyBackendCall call;
   SkyBackendHeader metadata[SKY_BACKEND_MAX_METADATA];
   ngx_http_upstream_srv_conf_t *upstream;
@@ -82,7 +83,8 @@ ngx_int_t sky_exchange_handler(ngx_http_request_t *r);
 /* Content handler of a location with sky_problem: nginx's own errors (413, 414, 400 …) as problem+json. */
 ngx_int_t sky_problem_handler(ngx_http_request_t *r);
 
-/* answer.c: the whole answer of a unary call or of an error; the result is for ngx_http_finalize_request(). Takes the status. */
+/* answer.c: the whole answer of a unary call or of an error; the result is for ngx_http_finalize_request(). Takes the
+ * status. */
 ngx_int_t sky_answer_unary(SkyExchange *exchange);
 ngx_int_t sky_answer_problem(SkyExchange *exchange, SkyStatus status);
 ngx_int_t sky_answer_options(SkyExchange *exchange);

@@ -1,11 +1,11 @@
 /*
  * ngx_http_sky_module: REST and JSON in front of gRPC services, by their contracts.
  *
- *   sky_contracts FILE;            http     FileDescriptorSet (protoc --include_imports); checked by nginx -t, read anew by a reload
- *   sky_service NAME UPSTREAM;     http     which upstream {} serves a gRPC service; NAME may end in "*": "fabrikam.delivery.v1.*"
- *   sky_pass;                      location answers requests by the contracts' google.api.http rules
- *   sky_problem;                   location answers nginx's own errors (error_page) as application/problem+json
- *   sky_max_message SIZE;          http, server, location   largest answer of a service; 4m
+ *   sky_contracts FILE;            http     FileDescriptorSet (protoc --include_imports); checked by nginx -t, read
+ * anew by a reload sky_service NAME UPSTREAM;     http     which upstream {} serves a gRPC service; NAME may end in
+ * "*": "fabrikam.delivery.v1.*" sky_pass;                      location answers requests by the contracts'
+ * google.api.http rules sky_problem;                   location answers nginx's own errors (error_page) as
+ * application/problem+json sky_max_message SIZE;          http, server, location   largest answer of a service; 4m
  *   sky_heartbeat TIME;            http, server, location   comment line in a quiet event stream; 15s
  *   sky_tries NUMBER;              http, server, location   peers tried for a call that none has seen; 2
  *
@@ -138,7 +138,8 @@ static const SkyGatewayService *service_of(const SkyGatewayMain *main, const Sky
   name.size -= name.size > 0;
   for (ngx_uint_t i = 0; i < main->services.nelts; i++) {
     const SkyGatewayService *service = &services[i];
-    const bool matches = service->is_prefix ? sky_str_starts_with(name, service->name) : sky_str_equal(name, service->name);
+    const bool matches =
+        service->is_prefix ? sky_str_starts_with(name, service->name) : sky_str_equal(name, service->name);
     if (matches && (best == NULL || service->name.size > best->name.size))
       best = service;
   }
@@ -182,7 +183,8 @@ static void exit_process(ngx_cycle_t *cycle) {
 }
 
 static ngx_command_t commands[] = {
-    {ngx_string("sky_contracts"), NGX_HTTP_MAIN_CONF | NGX_CONF_TAKE1, set_contracts, NGX_HTTP_MAIN_CONF_OFFSET, 0, NULL},
+    {ngx_string("sky_contracts"), NGX_HTTP_MAIN_CONF | NGX_CONF_TAKE1, set_contracts, NGX_HTTP_MAIN_CONF_OFFSET, 0,
+     NULL},
     {ngx_string("sky_service"), NGX_HTTP_MAIN_CONF | NGX_CONF_TAKE2, set_service, NGX_HTTP_MAIN_CONF_OFFSET, 0, NULL},
     {ngx_string("sky_pass"), NGX_HTTP_LOC_CONF | NGX_CONF_NOARGS, set_handler, NGX_HTTP_LOC_CONF_OFFSET, 0, NULL},
     {ngx_string("sky_problem"), NGX_HTTP_LOC_CONF | NGX_CONF_NOARGS, set_handler, NGX_HTTP_LOC_CONF_OFFSET, 0, NULL},
@@ -201,17 +203,17 @@ static ngx_http_module_t context = {.preconfiguration = add_variables,
                                     .merge_loc_conf = merge_location};
 
 __attribute__((visibility("default"))) ngx_module_t ngx_http_sky_module = {NGX_MODULE_V1,
-                                    &context,
-                                    commands,
-                                    NGX_HTTP_MODULE,
-                                    NULL, /* init_master */
-                                    NULL, /* init_module */
-                                    NULL, /* init_process */
-                                    NULL, /* init_thread */
-                                    NULL, /* exit_thread */
-                                    exit_process,
-                                    NULL, /* exit_master */
-                                    NGX_MODULE_V1_PADDING};
+                                                                           &context,
+                                                                           commands,
+                                                                           NGX_HTTP_MODULE,
+                                                                           NULL, /* init_master */
+                                                                           NULL, /* init_module */
+                                                                           NULL, /* init_process */
+                                                                           NULL, /* init_thread */
+                                                                           NULL, /* exit_thread */
+                                                                           exit_process,
+                                                                           NULL, /* exit_master */
+                                                                           NGX_MODULE_V1_PADDING};
 
 /* What nginx's own build would generate for a dynamic module. */
 __attribute__((visibility("default"))) ngx_module_t *ngx_modules[] = {&ngx_http_sky_module, NULL};

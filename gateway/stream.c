@@ -1,4 +1,5 @@
-/* Server streams: as server-sent events (https://html.spec.whatwg.org/multipage/server-sent-events.html) or newline-delimited JSON. */
+/* Server streams: as server-sent events (https://html.spec.whatwg.org/multipage/server-sent-events.html) or
+ * newline-delimited JSON. */
 #include "exchange.h"
 
 enum { BUFFER_BYTES = 16 * 1024 }; /* larger than a pool's block, so that a buffer that is outgrown can be given back */
@@ -96,7 +97,8 @@ static bool send_header(SkyExchange *exchange) {
   if (exchange->header_sent)
     return true;
   exchange->header_sent = true;
-  const SkyStr type = exchange->format == SKY_FORMAT_SSE ? SKY_STR("text/event-stream") : SKY_STR("application/x-ndjson");
+  const SkyStr type =
+      exchange->format == SKY_FORMAT_SSE ? SKY_STR("text/event-stream") : SKY_STR("application/x-ndjson");
   r->headers_out.status = NGX_HTTP_OK;
   r->headers_out.content_type.data = (u_char *)(uintptr_t)type.data;
   r->headers_out.content_type.len = r->headers_out.content_type_len = type.size;
