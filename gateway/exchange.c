@@ -345,7 +345,11 @@ static SkyStatus transcode_one(SkyExchange *exchange, SkyStr body) {
   return SKY_OK;
 }
 
-/* A client stream: one message per line. */
+/* A client stream comes as one message per line, or as JSON that is its only message. */
+static bool is_ndjson(ngx_http_request_t *r) {
+  return sky_str_starts_with(request_header(r, "content-type"), SKY_STR("application/x-ndjson"));
+}
+
 static SkyStatus transcode_lines(SkyExchange *exchange, SkyStr body) {
   static const uint8_t prefix[GRPC_PREFIX];
   while (body.size > 0) {
@@ -374,7 +378,7 @@ static SkyStatus transcode(SkyExchange *exchange) {
   SkyStatus status = SKY_OK;
   if (!collect_body(exchange->r, &body))
     status = sky_status_with_reason(SKY_RESOURCE_EXHAUSTED("the request body is too large"), SKY_REASON_TOO_LARGE);
-  else if (exchange->route.method->client_streaming)
+  else if (exchange->route.method->client_streaming && is_ndjson(exchange->r))
     status = transcode_lines(exchange, sky_buf_str(&body));
   else
     status = transcode_one(exchange, sky_buf_str(&body));
