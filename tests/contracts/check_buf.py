@@ -1,65 +1,75 @@
 """buf's checks of the contracts: lint, layout and breaking changes; and the proof that each of them bites."""
 
-import re
 import unittest
-from pathlib import Path
-from typing import Callable
 
-from contracts import BASELINE, FOUND_PROBLEMS, ROOT, buf, last_release, released, workspace
+from contracts import BASELINE, FOUND_PROBLEMS, buf, last_release, released, workspace
 
-PACKAGE = "fabrikam/package/v1/package.proto"
+LINT = ("lint",)
+LAYOUT = ("format", "proto", "--diff", "--exit-code")
+BREAKING = ("breaking", "proto")
 
 
 class Contracts(unittest.TestCase):
     def test_lint_is_clean(self) -> None:
-        done = buf("lint")
+        done = buf(*LINT)
         self.assertEqual(done.returncode, 0, f"\n{done.stdout}{done.stderr}")
 
     def test_layout_is_buf_format(self) -> None:
-        done = buf("format", "proto", "--diff", "--exit-code")
+        done = buf(*LAYOUT)
         self.assertEqual(done.returncode, 0, f"run ./dev fmt\n{done.stdout}{done.stderr}")
 
     def test_nothing_released_is_broken(self) -> None:
         with released() as before:
-            done = buf("breaking", "proto", "--against", str(before))
+            done = buf(*BREAKING, "--against", str(before))
         self.assertEqual(done.returncode, 0, f"against {last_release() or BASELINE.name}; docs/how-to/evolve-a-contract.md says what to do\n"
                          f"{done.stdout}{done.stderr}")
 
 
-class Bite(unittest.TestCase):
-    """The same commands on a spoiled copy must find the spoiled thing, or the checks above prove nothing."""
+SAMPLE = """// A sample.
+syntax = "proto3";
 
-    def spoil(self, change: Callable[[str], str], *command: str) -> str:
-        with workspace() as copy:
-            file: Path = copy / "proto" / PACKAGE
-            text = file.read_text()
-            spoiled = change(text)
-            self.assertNotEqual(text, spoiled, "the test no longer finds what it wants to spoil")
-            file.write_text(spoiled)
-            done = buf(*command, cwd=copy)
-        self.assertEqual(done.returncode, FOUND_PROBLEMS, f"{done.stdout}{done.stderr}")
-        return done.stdout
+package sample.v1;
+
+// A parcel.
+message Parcel {
+  // Its weight.
+  double weight_kg = 1;
+  // How many there are.
+  int64 parcel_count = 2;
+}
+"""
+
+
+class Bite(unittest.TestCase):
+    """The same commands with the same settings on a small contract, whole and spoiled, or the checks above prove nothing."""
+
+    def run_on(self, text: str, *command: str) -> tuple[int, str]:
+        with workspace(SAMPLE) as released_before, workspace(text) as copy:
+            against = ["--against", str(released_before / "proto")] if command[0] == "breaking" else []
+            done = buf(*command, *against, cwd=copy)
+            return done.returncode, done.stdout + done.stderr
+
+    def assert_bites(self, old: str, new: str, names: str, *command: str) -> None:
+        self.assertIn(old, SAMPLE)
+        self.assertEqual(self.run_on(SAMPLE, *command), (0, ""))
+        code, found = self.run_on(SAMPLE.replace(old, new), *command)
+        self.assertEqual(code, FOUND_PROBLEMS, found)
+        self.assertIn(names, found)
 
     def test_a_removed_field_breaks(self) -> None:
-        def remove_tag(text: str) -> str:
-            return re.sub(r"  // Their weight together\.\n  double total_weight_kg = \d+;\n", "", text)
-
-        found = self.spoil(remove_tag, "breaking", "proto", "--against", str(ROOT / "proto"))
-        self.assertIn("total_weight_kg", found)
+        self.assert_bites("  // Its weight.\n  double weight_kg = 1;\n", "", "weight_kg", *BREAKING)
 
     def test_a_changed_type_breaks(self) -> None:
-        found = self.spoil(lambda text: text.replace("int64 package_count", "string package_count"),
-                           "breaking", "proto", "--against", str(BASELINE))
-        self.assertIn("package_count", found)
+        self.assert_bites("int64 parcel_count", "string parcel_count", "parcel_count", *BREAKING)
+
+    def test_a_renamed_field_breaks(self) -> None:
+        self.assert_bites("weight_kg", "mass_kg", "weight_kg", *BREAKING)
 
     def test_a_field_without_comment_is_found(self) -> None:
-        found = self.spoil(lambda text: text.replace("  // Their weight together.\n", ""), "lint")
-        self.assertIn("total_weight_kg", found)
+        self.assert_bites("  // Its weight.\n", "", "weight_kg", *LINT)
 
     def test_bad_layout_is_found(self) -> None:
-        found = self.spoil(lambda text: text.replace("  double total_weight_kg", "    double total_weight_kg"),
-                           "format", "proto", "--diff", "--exit-code")
-        self.assertIn("total_weight_kg", found)
+        self.assert_bites("  double weight_kg", "    double weight_kg", "weight_kg", *LAYOUT)
 
 
 if __name__ == "__main__":

@@ -217,9 +217,6 @@ class Bite(unittest.TestCase):
         change(contracts)
         self.assertNotEqual(list(check(contracts)), [], f"{check.__name__} overlooks it")
 
-    def method(self, name: str) -> Callable[[dict], dict]:
-        return lambda contracts: method_of(contracts, name)["options"]
-
     def test_methods(self) -> None:
         get = "fabrikam.package.v1.PackageService.GetPackage"
         for key in ("audience", "deadline", "scope"):

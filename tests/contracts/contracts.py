@@ -44,12 +44,16 @@ def image(source: Path = ROOT / "proto", cwd: Path = ROOT) -> dict:
 
 
 @contextmanager
-def workspace(proto: Path = ROOT / "proto") -> Iterator[Path]:
-    """A copy of the contracts that a test may spoil, with buf.yaml and the third-party contracts beside it."""
+def workspace(contracts: Path | str) -> Iterator[Path]:
+    """A folder with our buf.yaml around other contracts: those of a folder, or one file with this text."""
     need_tools()
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder)
-        shutil.copytree(proto, copy / "proto")
+        if isinstance(contracts, Path):
+            shutil.copytree(contracts, copy / "proto")
+        else:
+            (copy / "proto/sample/v1").mkdir(parents=True)
+            (copy / "proto/sample/v1/sample.proto").write_text(contracts)
         shutil.copy(ROOT / "buf.yaml", copy)
         (copy / ".tools").symlink_to(TOOLS.resolve())
         yield copy
