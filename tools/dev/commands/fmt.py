@@ -19,6 +19,6 @@ def run(options) -> int:
     if c_files:
         subprocess.run(["clang-format", "-i", *map(str, c_files)], cwd=ROOT, check=True)
     if (ROOT / "buf.yaml").exists():
-        subprocess.run(["buf", "format", "-w"], cwd=ROOT, env=build.environment(), check=True)
+        subprocess.run(["buf", "format", "proto", "-w"], cwd=ROOT, env=build.environment(), check=True)
     say(f"laid out {len(c_files)} C files and the contracts", "green")
     return 0

@@ -25,7 +25,7 @@ def _checks() -> list[tuple[str, list[str]]]:
         checks.append(("cppcheck", [*_CPPCHECK, f"-j{os.cpu_count() or 1}", *units]))
     if (ROOT / "buf.yaml").exists():
         checks.append(("buf lint", ["buf", "lint"]))
-        checks.append(("buf format", ["buf", "format", "--diff", "--exit-code"]))
+        checks.append(("buf format", ["buf", "format", "proto", "--diff", "--exit-code"]))
     return checks
 
 
