@@ -7,8 +7,10 @@
 #pragma once
 
 #include <check.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdlib.h>
+#include <time.h>
 
 static inline int sky_check_run(const char *name, void (*setup)(void), void (*teardown)(void),
                                 const TTest *const *tests, size_t count) {
@@ -34,3 +36,17 @@ static inline int sky_check_run(const char *name, void (*setup)(void), void (*te
   }
 
 #define SKY_CHECK_MAIN(name, ...) SKY_CHECK_MAIN_WITH(name, NULL, NULL, __VA_ARGS__)
+
+/* Between two looks at a condition of SKY_CHECK_EVENTUALLY: false once it has taken 20 s. */
+static inline bool sky_check_wait(int *looks) {
+  const struct timespec pause = {.tv_nsec = 1000000};
+  nanosleep(&pause, NULL);
+  return ++*looks < 20000;
+}
+
+/* Waits until the condition holds; fails when that takes too long. For what other threads or processes do. */
+#define SKY_CHECK_EVENTUALLY(condition)                                                                                \
+  do {                                                                                                                 \
+    for (int sky_check_looks = 0; !(condition);)                                                                       \
+      ck_assert_msg(sky_check_wait(&sky_check_looks), "never: %s", #condition);                                        \
+  } while (0)
