@@ -14,6 +14,9 @@ FLAVOURS = {
     "build-tsan": ["-Db_sanitize=thread"],
 }
 
+# What running takes, without the tests. Empty: everything.
+SYSTEM_TARGETS: tuple[str, ...] = ()
+
 
 def environment() -> dict[str, str]:
     """The project's own tools come first on PATH, for compiling as for testing."""

@@ -89,7 +89,7 @@ def missing(purposes: Iterable[str]) -> list[Need]:
     if "build" in purposes and not _validate_stamp().holds():
         needs.append(Need(f"Go module {VALIDATE_MODULE}, for buf/validate/validate.proto",
                           f"go mod download {VALIDATE_MODULE}{via}", _install_validate))
-    if "test" in purposes and not _programs_stamp().holds():
+    if {"test", "ferretdb"} & set(purposes) and not _programs_stamp().holds():
         needs.append(Need("Go programs of tools/go.mod: ferretdb, grpcurl",
                           f"cd tools && go build -o ../.tools/bin/ {' '.join(GO_PROGRAMS)}{via}", _install_programs))
     return needs

@@ -1,11 +1,11 @@
-"""What the project stands on, as tables: each need belongs to the purposes (build, test, lint) that use it, and is installed for no other."""
+"""What the project stands on, as tables: each need belongs to the purposes (build, test, lint, ferretdb) that use it, and is installed for no other."""
 
 import re
 from dataclasses import dataclass
 
 from dev.paths import ROOT
 
-PURPOSES = ("build", "test", "lint")
+PURPOSES = ("build", "test", "lint", "ferretdb")
 
 # Debian 12 names. Order of installation does not matter; `build` holds all that compiling and running the system takes.
 DEBIAN = {
@@ -16,6 +16,7 @@ DEBIAN = {
     ),
     "test": (),
     "lint": ("clang-format", "cppcheck"),
+    "ferretdb": (),
 }
 
 # A command from elsewhere is as good as Debian's package (Node is often installed from its own repository).
@@ -23,6 +24,7 @@ COMMANDS = {
     "build": {},
     "test": {"npm": ("nodejs", "npm")},
     "lint": {"npm": ("nodejs", "npm")},
+    "ferretdb": {},
 }
 
 # Debian starts these at boot once installed; the project runs its own copies on its own ports, so ./dev switches them off again.

@@ -1,6 +1,6 @@
 /*
- * Preloaded by tools/dev/old_glibc.py under protobuf's conformance runner: the five symbols it wants of a C library newer than Debian
- * 12's. The C23 variants differ only in also reading 0b literals, which the runner does not parse.
+ * Preloaded by tools/dev/old_glibc.py under protobuf's conformance runner: the five symbols it wants of a C library
+ * newer than Debian 12's. The C23 variants differ only in also reading 0b literals, which the runner does not parse.
  */
 #include <stdlib.h>
 
@@ -29,7 +29,8 @@ void _ZSt21ios_base_library_initv(void) {
     _ZNSt8ios_base4InitC1Ev(self);
 }
 
-/* Nobody calls the initialiser: its mere presence stands for it. And the programs that the runner starts need none of this. */
+/* Nobody calls the initialiser: its mere presence stands for it. And the programs that the runner starts need none of
+ * this. */
 __attribute__((constructor)) static void begin(void) {
   _ZSt21ios_base_library_initv();
   unsetenv("LD_PRELOAD");

@@ -14,7 +14,7 @@ def add_arguments(parser) -> None:
 
 
 def run(options) -> int:
-    install.ensure(["lint"], options.no_install)
+    install.ensure(["build", "lint"], options.no_install)
     c_files = sources.files("*.c", "*.h")
     if c_files:
         subprocess.run(["clang-format", "-i", *map(str, c_files)], cwd=ROOT, check=True)

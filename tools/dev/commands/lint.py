@@ -5,7 +5,7 @@ import subprocess
 
 from dev import build, install, sources
 from dev.paths import ROOT
-from dev.term import paint, say, step
+from dev.term import say, step
 
 SUMMARY = "check layout, C and contracts"
 
@@ -34,7 +34,7 @@ def add_arguments(parser) -> None:
 
 
 def run(options) -> int:
-    install.ensure(["lint"], options.no_install)
+    install.ensure(["build", "lint"], options.no_install)
     failed = []
     for name, command in _checks():
         if options.check and name not in options.check:
@@ -43,7 +43,7 @@ def run(options) -> int:
         if subprocess.run(command, cwd=ROOT, env=build.environment(), check=False).returncode != 0:
             failed.append(name)
     if failed:
-        say(paint(f"lint: {', '.join(failed)} failed", "red"))
+        say(f"lint: {', '.join(failed)} failed", "red")
         return 1
     say("lint: clean", "green")
     return 0

@@ -1,0 +1,27 @@
+"""tools/dev/ports.py: free ports, each once."""
+
+import socket
+
+from dev import ports
+
+
+def test_picks_different_ports_that_can_be_bound():
+    picked = ports.pick(20)
+    assert len(set(picked)) == 20
+    for port in picked:
+        with socket.socket() as probe:
+            probe.bind((ports.HOST, port))
+
+
+def test_the_preferred_port_when_it_is_free():
+    (port,) = ports.pick(1)
+    assert ports.preferred(port) == port
+
+
+def test_another_when_it_is_taken():
+    with socket.socket() as taken:
+        taken.bind((ports.HOST, 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        assert not ports.is_free(port)
+        assert ports.preferred(port) != port

@@ -1,0 +1,139 @@
+"""The processes of the system, as one table: SERVICES. A new service is one line there.
+
+Every one gets free ports on the loopback address, its own log and the addresses of all others (SKY_<NAME>_ADDRESS); there is no start
+order, each waits for what it needs.
+"""
+
+import os
+import shutil
+import signal
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Callable
+
+from dev.paths import ROOT, TOOLS_BIN
+from dev.ports import HOST
+from dev.templates import fill
+
+
+@dataclass
+class Setup:
+    """What is particular to one run of the system."""
+
+    build: Path
+    run_dir: Path
+    store: str  # "sqlite", "ferretdb" or a value for SKY_STORE
+    drones: int = 40
+    time_factor: float = 20.0
+    environment: dict[str, str] = field(default_factory=dict)  # overrides, for all services
+    ports: dict[tuple[str, str], int] = field(default_factory=dict)  # (service, port name) -> port
+
+    def address(self, service: str, port: str = "grpc") -> str:
+        return f"{HOST}:{self.ports[service, port]}"
+
+    def store_url(self) -> str:
+        if self.store == "sqlite":
+            return f"sqlite:{self.run_dir}/data"
+        if self.store == "ferretdb":
+            return f"mongodb://{self.address('ferretdb', 'mongo')}/?directConnection=true"
+        return self.store
+
+    def values(self) -> dict[str, str]:
+        """For templates: @run_dir@, @build@, @root@ and the address of each port, as @delivery.grpc@."""
+        addresses = {f"{service}.{port}": f"{HOST}:{number}" for (service, port), number in self.ports.items()}
+        return {"run_dir": str(self.run_dir), "build": str(self.build), "root": str(ROOT), **addresses}
+
+
+@dataclass(frozen=True)
+class Service:
+    name: str
+    command: Callable[[Setup, "Service"], list[str]]
+    environment: Callable[[Setup, "Service"], dict[str, str]] = lambda setup, service: {}
+    prepare: Callable[[Setup, "Service"], None] = lambda setup, service: None  # before each start
+    ports: tuple[str, ...] = ("grpc", "admin")
+    health: str = "/readyz"  # answers 200 on the port "admin" when it is ready; empty: that port accepts connections
+    health_port: str = "admin"
+    stop_signal: int = signal.SIGTERM
+    needed: Callable[[Setup], bool] = lambda setup: True
+
+
+# ---- services of this project ----
+
+
+def _own_environment(setup: Setup, service: Service) -> dict[str, str]:
+    peers = {f"SKY_{name.upper()}_ADDRESS": setup.address(name) for name, port in setup.ports if port == "grpc" and name != service.name}
+    own = {"SKY_LISTEN": setup.address(service.name)} if "grpc" in service.ports else {}
+    return {
+        **own,
+        **peers,
+        "SKY_ADMIN": setup.address(service.name, "admin"),
+        "SKY_NATS_URL": f"nats://{setup.address('nats', 'client')}",
+        "SKY_STORE": setup.store_url(),
+    }
+
+
+def _data_folder(setup: Setup, service: Service) -> None:
+    (setup.run_dir / "data").mkdir(parents=True, exist_ok=True)
+
+
+def _own(name: str) -> Service:
+    return Service(name, lambda setup, service: [str(setup.build / f"services/{name}/skyhook-{name}")], _own_environment, _data_folder)
+
+
+def _simulator_command(setup: Setup, service: Service) -> list[str]:
+    return [str(setup.build / "tools/simulator/skyhook-simulator"), f"--drones={setup.drones}", f"--time-factor={setup.time_factor:g}"]
+
+
+# ---- servers of others ----
+
+
+def _program(name: str) -> str:
+    """Debian keeps servers in sbin, which is not on every user's PATH."""
+    found = shutil.which(name, path=f"{TOOLS_BIN}:{os.environ.get('PATH', '')}:/usr/sbin")
+    return found or name
+
+
+def _write(setup: Setup, template: Path, name: str) -> None:
+    setup.run_dir.mkdir(parents=True, exist_ok=True)
+    (setup.run_dir / name).write_text(fill(template.read_text(), setup.values()))
+
+
+def _nats_command(setup: Setup, service: Service) -> list[str]:
+    return [_program("nats-server"), "-c", str(setup.run_dir / "nats-server.conf")]
+
+
+def _nats_prepare(setup: Setup, service: Service) -> None:
+    _write(setup, ROOT / "tools/dev/nats-server.conf.in", "nats-server.conf")
+
+
+def _ferretdb_command(setup: Setup, service: Service) -> list[str]:
+    return [str(TOOLS_BIN / "ferretdb"), f"--listen={setup.address('ferretdb', 'mongo')}", f"--state={setup.run_dir}/ferretdb"]
+
+
+def _ferretdb_prepare(setup: Setup, service: Service) -> None:
+    (setup.run_dir / "ferretdb").mkdir(parents=True, exist_ok=True)
+
+
+def _gateway_command(setup: Setup, service: Service) -> list[str]:
+    return [_program("nginx"), "-p", f"{setup.run_dir}/gateway", "-c", f"{setup.run_dir}/gateway.conf", "-g", "daemon off;"]
+
+
+def _gateway_prepare(setup: Setup, service: Service) -> None:
+    (setup.run_dir / "gateway").mkdir(parents=True, exist_ok=True)
+    _write(setup, ROOT / "gateway/skyhook.conf.in", "gateway.conf")
+
+
+SERVICES = (
+    Service("nats", _nats_command, prepare=_nats_prepare, ports=("client", "admin"), health="/healthz"),
+    Service("ferretdb", _ferretdb_command, prepare=_ferretdb_prepare, ports=("mongo",), health="", health_port="mongo",
+            needed=lambda setup: setup.store == "ferretdb"),
+    _own("account"),
+    _own("package"),
+    _own("dronescheduler"),
+    _own("delivery"),
+    _own("workflow"),
+    _own("ingestion"),
+    Service("simulator", _simulator_command, _own_environment, ports=("admin",)),
+    Service("gateway", _gateway_command, prepare=_gateway_prepare, ports=("http",), health="/readyz", health_port="http"),
+)
+NAMES = tuple(service.name for service in SERVICES)
