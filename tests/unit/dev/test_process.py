@@ -94,6 +94,7 @@ time.sleep(60)
         child = int(parent.stdout.readline())
         began = start_time(child)
         assert began is not None
+        eventually(lambda: Path(f"/proc/{child}/comm").read_text() == "sleep\n")  # setpriv has done its part
     finally:
         parent.kill()
         parent.wait()
