@@ -1,11 +1,13 @@
 """Debian packages: which are missing, and their installation without recommended extras and without starting anything."""
 
+import os
 import shlex
 import shutil
 import subprocess
 from typing import Iterable
 
-from dev.needs import Need, as_root, run
+from dev.needs import Need, as_root, run, run_logged
+from dev.paths import TOOLS
 from dev.requirements import COMMANDS, DEBIAN, SYSTEM_SERVICES
 
 # While policy-rc.d says 101 no package's script starts a service. One that the machine already has is left alone.
@@ -42,7 +44,9 @@ def _installed(names: list[str]) -> set[str]:
 
 
 def _install(names: list[str]) -> None:
-    run(as_root(["sh", "-c", _INSTALL, "install", *names]))
+    if os.geteuid() != 0:
+        run(["sudo", "-v"])  # asks for the password here, not into the log
+    run_logged(as_root(["sh", "-c", _INSTALL, "install", *names]), TOOLS / "apt.log")
     units = [unit for package, unit in SYSTEM_SERVICES.items() if package in names]
     if units and shutil.which("systemctl"):
         run(as_root(["systemctl", "disable", "--quiet", *units]))

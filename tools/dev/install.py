@@ -1,6 +1,7 @@
 """Makes sure that what a command needs is there: says what is missing, then installs it, or refuses when told not to install."""
 
 import fcntl
+import time
 from typing import Sequence
 
 from dev import debian, golang, npm, pypi
@@ -29,5 +30,7 @@ def ensure(purposes: Sequence[str], no_install: bool = False) -> None:
         fcntl.flock(lock, fcntl.LOCK_EX)
         for need in needs:
             step(f"installing {need.what}")
+            begin = time.monotonic()
             need.install()
+            say(f"    {time.monotonic() - begin:.0f} s", "dim")
     say("everything needed is installed", "green")

@@ -4,6 +4,7 @@ import os
 import shlex
 import subprocess
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Callable, Sequence
 
 from dev.term import Refusal, say
@@ -21,6 +22,16 @@ def run(command: Sequence[str], **options) -> None:
     say("    " + shlex.join(map(str, command)), "dim")
     if subprocess.run(command, **options).returncode != 0:
         raise Refusal(f"failed: {shlex.join(map(str, command))}")
+
+
+def run_logged(command: Sequence[str], log: Path) -> None:
+    """As run(), for a talkative command: its output goes to a file, and its end is shown when it fails."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with open(log, "wb") as file:
+        code = subprocess.run(command, stdout=file, stderr=subprocess.STDOUT).returncode
+    if code != 0:
+        tail = "\n".join(log.read_text(errors="replace").splitlines()[-20:])
+        raise Refusal(f"{tail}\nfailed; all of it is in {log}")
 
 
 def as_root(command: Sequence[str]) -> list[str]:

@@ -1,0 +1,110 @@
+"""Shows the main job: builds and starts the whole system, registers the example businesses, submits their delivery requests with skyctl,
+and follows every delivery until its drone has brought the package. The recipients' confirmations are given too, as people would at
+the door. Ends with a summary, and with exit code 1 unless all were completed.
+
+A system that runs already (./dev up) is used and left running; otherwise the demo's own is stopped at the end.
+"""
+
+import json
+import shutil
+import subprocess
+import time
+from contextlib import contextmanager
+from datetime import datetime, timezone
+from pathlib import Path
+
+from dev import state
+from dev.api import Api, ApiError
+from dev.board import Board, summary
+from dev.build import environment
+from dev.commands.up import READY_SECONDS, add_system_arguments, make_system, prepare
+from dev.flights import Flights
+from dev.paths import BUILD, ROOT, RUN
+from dev.session import Session, ended_by_signals
+from dev.system import NotReady
+from dev.term import Refusal, say, step
+
+SUMMARY = "build, run and deliver 48 packages, live"
+POLL_SECONDS = 0.4
+_OWN_RUN = RUN / "demo"
+
+
+def add_arguments(parser) -> None:
+    add_system_arguments(parser)
+    parser.set_defaults(drones=60, time_factor=120.0)
+    parser.add_argument("--requests", type=Path, default=ROOT / "examples/requests.jsonl", metavar="FILE", help="what to submit (default: examples/requests.jsonl)")
+    parser.add_argument("--timeout", type=float, default=300.0, metavar="SECONDS", help="give up after this long (default: 300)")
+
+
+@contextmanager
+def _system(options):
+    """(URL, what to do between polls) of a running system, ours or the user's."""
+    running = state.running(RUN)
+    if running:
+        say(f"uses the running system at {running['url']}")
+        yield running["url"], lambda: None
+        return
+    prepare(options)
+    shutil.rmtree(_OWN_RUN, ignore_errors=True)  # each demo starts with empty stores
+    step("starting the system")
+    with Session(make_system(options, _OWN_RUN), lambda name, message: say(f"{name} {message}", "yellow")) as session:
+        seconds = session.wait_ready(READY_SECONDS)
+        say(f"{len(session.system.services)} processes ready in {seconds:.1f} s: {session.system.url}", "green")
+        yield session.system.url, session.tick
+
+
+def _read_lines(path: Path) -> list[dict]:
+    return [json.loads(line) for line in path.read_text().splitlines() if line.strip()]
+
+
+def _register(api: Api) -> int:
+    """Creates the example accounts; those that exist already are as good."""
+    accounts = _read_lines(ROOT / "examples/accounts.jsonl")
+    for account in accounts:
+        answer = api.post("/api/v1/accounts", account)
+        if answer.status not in (201, 409):
+            raise ApiError(f"account {account['id']}: {answer.detail()}")
+    return len(accounts)
+
+
+def _submit(url: str, requests: Path) -> None:
+    command = [str(BUILD / "tools/skyctl/skyctl"), "submit", f"--gateway={url}", str(requests)]
+    if subprocess.run(command, cwd=ROOT, env=environment(), check=False).returncode != 0:
+        raise Refusal("skyctl submit failed")
+
+
+def _follow(flights: Flights, expected: int, timeout: float, tick) -> None:
+    """Until all are over, or the time is."""
+    board, begin = Board(expected), time.monotonic()
+    try:
+        while not flights.over(expected) and time.monotonic() - begin < timeout:
+            tick()
+            board.update(flights.refresh(), flights.count(), time.monotonic() - begin)
+            for flight in flights.awaiting_proof():
+                flights.confirm(flight)  # refused while the drone is not quite there: asked again at the next poll
+            time.sleep(POLL_SECONDS)
+    finally:
+        board.end()
+
+
+def run(options) -> int:
+    ended_by_signals()
+    requests = _read_lines(options.requests)
+    try:
+        with _system(options) as (url, tick):
+            api, since = Api(url), datetime.now(timezone.utc)
+            step("registering the businesses")
+            say(f"{_register(api)} accounts")
+            step(f"submitting {len(requests)} delivery requests")
+            _submit(url, options.requests)
+            step("flying")
+            flights = Flights(api, sorted({request["ownerId"] for request in requests}), since)
+            _follow(flights, len(requests), options.timeout, tick)
+            api.close()
+    except (NotReady, ApiError, OSError) as error:
+        raise Refusal(str(error)) from error
+    print("\n" + "\n".join(summary(list(flights.by_id.values()))))
+    completed = flights.count()["completed"]
+    good = completed == len(requests) == len(flights.by_id)
+    say(f"{completed} of {len(requests)} deliveries completed", "green" if good else "red", "bold")
+    return 0 if good else 1
