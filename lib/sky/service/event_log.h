@@ -48,6 +48,12 @@ SKY_MUST_USE SkyStatus sky_event_log_load(SkyEventLog *log, const SkyContext *co
                                           SkyStatus (*visit)(void *user, const SkyLogged *logged), void *user,
                                           int64_t *ret_version);
 
+/* The same for the records after after_version only: for who keeps snapshots. *ret_version is at least after_version. */
+SKY_MUST_USE SkyStatus sky_event_log_load_after(SkyEventLog *log, const SkyContext *context, const char *aggregate_id,
+                                                int64_t after_version, SkyArena *arena,
+                                                SkyStatus (*visit)(void *user, const SkyLogged *logged), void *user,
+                                                int64_t *ret_version);
+
 typedef struct SkyAppend {
   const SkyEventType *type;
   const ProtobufCMessage *event;
@@ -59,6 +65,21 @@ typedef struct SkyAppend {
  */
 SKY_MUST_USE SkyStatus sky_event_log_append(SkyEventLog *log, const SkyContext *context, const char *aggregate_id,
                                             int64_t expected_version, const SkyAppend *events, size_t count);
+
+/* One record of many. */
+typedef struct SkyAppendTo {
+  const char *aggregate_id;
+  int64_t expected_version;
+  const SkyAppend *events;
+  size_t count;
+} SkyAppendTo;
+
+/*
+ * Appends to different aggregates at once, for the price of one commit. Each stands alone: results[i] gets what sky_event_log_append() would have
+ * returned (the caller's to free), and the return is an error only when nothing could be tried at all (then no result is set).
+ */
+SKY_MUST_USE SkyStatus sky_event_log_append_many(SkyEventLog *log, const SkyContext *context, const SkyAppendTo *appends,
+                                                 size_t count, SkyStatus *results);
 
 /* Projects and publishes what was left unpublished for at least a minimum age; for sky_service_every(). */
 SKY_MUST_USE SkyStatus sky_event_log_sweep(SkyEventLog *log, const SkyContext *context, int64_t min_age_ms);
