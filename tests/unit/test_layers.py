@@ -19,7 +19,7 @@ LAYERS = [{"core"}, {"codec"}, {"transcode", "telemetry"}, {"rpc", "bus", "store
 RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
 # What may be taken without the domain, and the highest layer each may use.
 GENERIC = {"gateway": RANK["transcode"], "tools/protoc-gen-sky": RANK["transcode"]}
-DOMAIN = re.compile(r"fabrikam|drone|skyhook-", re.IGNORECASE)
+DOMAIN = re.compile(r"fabrikam|drone", re.IGNORECASE)
 SOURCES = {".c", ".h", ".proto"}
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]', re.MULTILINE)
 COMMENT_OR_STRING = re.compile(r'//[^\n]*|/\*.*?\*/|("(?:\\.|[^"\\\n])*")', re.DOTALL)

@@ -68,7 +68,7 @@ static void roll_back(SkyBuf *line, size_t size) {
 static bool append_string(SkyBuf *line, const char *text, size_t size, size_t max_bytes) {
   const size_t from = line->size;
   const size_t whole = size;
-  for (;;) {
+  while (!line->failed) {
     sky_buf_append_json_string(line, text, size);
     if (size == 0 || (!line->failed && line->size - from <= max_bytes))
       return size == whole;
@@ -76,6 +76,7 @@ static bool append_string(SkyBuf *line, const char *text, size_t size, size_t ma
     /* Escapes make a text up to six times as long: first what may fit, then ever less. */
     size = sky_utf8_cut(text, size, size > max_bytes ? max_bytes - 2 : size - size / 4 - 1);
   }
+  return false;
 }
 
 static bool append_body(SkyBuf *line, const char *format, va_list values) SKY_PRINTF(2, 0);
@@ -123,7 +124,9 @@ static bool append_attributes(SkyBuf *line, const SkyLogField *fields) {
   bool whole = true;
   sky_buf_append_text(line, ",\"attributes\":{");
   const size_t start = line->size;
-  for (const SkyLogField *field = fields; field != NULL && field->kind != SKY_LOG_END; field++) {
+  if (line->failed || fields == NULL)
+    return true;
+  for (const SkyLogField *field = fields; field->kind != SKY_LOG_END; field++) {
     const size_t from = line->size;
     if (from > start)
       sky_buf_append_byte(line, ',');
@@ -148,20 +151,20 @@ static void append_head(SkyBuf *line, SkySeverity severity) {
 
 static void append_tail(SkyBuf *line, bool whole) {
   line->max_bytes = MAX_LINE;
-  if (!whole && line->data[line->size - 1] != '{')
+  if (!line->failed && !whole && line->data[line->size - 1] != '{')
     sky_buf_append_byte(line, ',');
   sky_buf_append_text(line, whole ? tail : cut_tail);
 }
 
-/* A log that cannot be written (a closed pipe, a full disk) must not stop the service: the rest of the line is dropped.
- */
+/* A log that cannot be written (a closed pipe, a full disk) must not stop the service: the rest is dropped. */
 static void write_line(SkyStr line) {
   while (line.size > 0) {
     const ssize_t written = write(settings.fd, line.data, line.size);
-    if (written < 0 && errno != EINTR)
+    if (written < 0 && errno == EINTR)
+      continue;
+    if (written <= 0)
       return;
-    if (written > 0)
-      line = (SkyStr){line.data + written, line.size - (size_t)written};
+    line = (SkyStr){line.data + written, line.size - (size_t)written};
   }
 }
 

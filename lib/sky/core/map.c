@@ -131,7 +131,11 @@ static SkyStatus insert(SkyMap *map, SkyStr key, uint64_t hash, void *value) {
   if (key.size > 0)
     memcpy(copy, key.data, key.size);
   copy[key.size] = '\0';
-  *find(map, key, hash) = (Slot){copy, key.size, hash, value};
+  Slot *slot = find(map, key, hash);
+  slot->key = copy;
+  slot->key_size = key.size;
+  slot->hash = hash;
+  slot->value = value;
   map->size++;
   return SKY_OK;
 }

@@ -8,25 +8,30 @@
 
 enum { MAX_MESSAGE_BYTES = 2048, MAX_METADATA = 16, MAX_VIOLATIONS = 32 };
 
-typedef struct Metadata {
-  char *key;
-  char *value;
-} Metadata;
+/* A metadata entry or a violation, in one piece of memory with its texts. */
+typedef struct Pair {
+  struct Pair *next;
+  SkyFieldViolation texts;
+  char storage[];
+} Pair;
+
+typedef struct PairList {
+  Pair *first;
+  size_t count;
+} PairList;
 
 struct SkyError {
   SkyCode code;
-  bool is_static;
   int64_t retry_after_ms;
   char *message;
   char *reason;
-  Metadata *metadata;
-  size_t metadata_count;
-  SkyFieldViolation *violations; /* their texts are ours, in spite of the const */
-  size_t violation_count;
+  PairList metadata;
+  PairList violations;
 };
 
+/* Handed out when there is no memory for another; never freed, never changed. */
 static struct SkyError no_memory = {
-    .code = SKY_CODE_RESOURCE_EXHAUSTED, .is_static = true, .retry_after_ms = -1, .message = "out of memory"};
+    .code = SKY_CODE_RESOURCE_EXHAUSTED, .retry_after_ms = -1, .message = "out of memory"};
 
 static const char *const code_names[] = {
     "OK",        "CANCELLED",       "UNKNOWN",           "INVALID_ARGUMENT",   "DEADLINE_EXCEEDED",
@@ -94,23 +99,56 @@ SkyStatus sky_status_no_memory(void) {
   return &no_memory;
 }
 
-/* Texts of violations are allocated here; the public type shows them as const. */
-static void violation_free(SkyFieldViolation *violation) {
-  free((char *)(uintptr_t)violation->field);
-  free((char *)(uintptr_t)violation->description);
+static Pair *pair_create(const char *first, const char *second) {
+  const size_t first_size = strlen(first) + 1, second_size = strlen(second) + 1;
+  Pair *pair = malloc(sizeof(*pair) + first_size + second_size);
+  if (pair == NULL)
+    return NULL;
+  memcpy(pair->storage, first, first_size);
+  memcpy(pair->storage + first_size, second, second_size);
+  pair->texts = (SkyFieldViolation){pair->storage, pair->storage + first_size};
+  pair->next = NULL;
+  return pair;
+}
+
+static void pairs_free(PairList *list) {
+  while (list->first != NULL) {
+    Pair *next = list->first->next;
+    free(list->first);
+    list->first = next;
+  }
+}
+
+/* The place of the index-th pair: where the pointer to it is kept. */
+static Pair **pair_at(PairList *list, size_t index) {
+  Pair **place = &list->first;
+  while (*place != NULL && index-- > 0)
+    place = &(*place)->next;
+  return place;
+}
+
+static const Pair *pair_at_const(const PairList *list, size_t index) {
+  const Pair *pair = list->first;
+  while (pair != NULL && index-- > 0)
+    pair = pair->next;
+  return pair;
+}
+
+/* Adds a pair at the end; without memory, or when `most` are there, the list stays as it is. */
+static void pairs_append(PairList *list, const char *first, const char *second, size_t most) {
+  if (list->count == most)
+    return;
+  Pair *pair = pair_create(first, second);
+  if (pair == NULL)
+    return;
+  *pair_at(list, list->count++) = pair;
 }
 
 void sky_status_free(SkyStatus status) {
-  if (status == SKY_OK || status->is_static)
+  if (status == SKY_OK || status == &no_memory)
     return;
-  for (size_t i = 0; i < status->metadata_count; i++) {
-    free(status->metadata[i].key);
-    free(status->metadata[i].value);
-  }
-  for (size_t i = 0; i < status->violation_count; i++)
-    violation_free(&status->violations[i]);
-  free(status->metadata);
-  free(status->violations);
+  pairs_free(&status->metadata);
+  pairs_free(&status->violations);
   free(status->message);
   free(status->reason);
   free(status);
@@ -120,15 +158,15 @@ SkyStatus sky_status_copy(const SkyError *status) {
   if (status == SKY_OK)
     return SKY_OK;
   SkyStatus copy = sky_status_new(status->code, "%s", status->message);
-  if (copy->is_static)
+  if (copy == &no_memory)
     return copy;
   copy->retry_after_ms = status->retry_after_ms;
   if (status->reason != NULL)
-    copy = sky_status_with_reason(copy, status->reason);
-  for (size_t i = 0; i < status->metadata_count; i++)
-    copy = sky_status_with_metadata(copy, status->metadata[i].key, status->metadata[i].value);
-  for (size_t i = 0; i < status->violation_count; i++)
-    copy = sky_status_with_violation(copy, status->violations[i].field, "%s", status->violations[i].description);
+    set_text(&copy->reason, strdup(status->reason));
+  for (const Pair *pair = status->metadata.first; pair != NULL; pair = pair->next)
+    pairs_append(&copy->metadata, pair->texts.field, pair->texts.description, MAX_METADATA);
+  for (const Pair *pair = status->violations.first; pair != NULL; pair = pair->next)
+    pairs_append(&copy->violations, pair->texts.field, pair->texts.description, MAX_VIOLATIONS);
   return copy;
 }
 
@@ -175,7 +213,7 @@ bool sky_status_take(SkyStatus *status, SkyCode code) {
 }
 
 static bool takes_details(const SkyError *status) {
-  return status != SKY_OK && !status->is_static;
+  return status != SKY_OK && status != &no_memory;
 }
 
 SkyStatus sky_status_with_reason(SkyStatus status, const char *reason) {
@@ -184,39 +222,34 @@ SkyStatus sky_status_with_reason(SkyStatus status, const char *reason) {
   return status;
 }
 
-static Metadata *metadata_find(const SkyError *status, const char *key) {
-  for (size_t i = 0; status != SKY_OK && i < status->metadata_count; i++) {
-    if (strcmp(status->metadata[i].key, key) == 0)
-      return &status->metadata[i];
+/* The index of the entry with this key; the count when there is none. */
+static size_t metadata_index(const SkyError *status, const char *key) {
+  size_t index = 0;
+  for (const Pair *pair = status->metadata.first; pair != NULL; pair = pair->next, index++) {
+    if (strcmp(pair->texts.field, key) == 0)
+      break;
   }
-  return NULL;
+  return index;
 }
 
-/* Appends an entry; on failure nothing changes. */
-static void metadata_append(SkyStatus status, const char *key, const char *value) {
-  if (status->metadata_count == MAX_METADATA)
+static void metadata_replace(SkyStatus status, size_t index, const char *key, const char *value) {
+  Pair **place = pair_at(&status->metadata, index);
+  Pair *pair = pair_create(key, value);
+  if (pair == NULL)
     return;
-  Metadata *entries = realloc(status->metadata, (status->metadata_count + 1) * sizeof(*entries));
-  if (entries == NULL)
-    return;
-  status->metadata = entries;
-  Metadata entry = {strdup(key), strdup(value)};
-  if (entry.key == NULL || entry.value == NULL) {
-    free(entry.key);
-    free(entry.value);
-    return;
-  }
-  entries[status->metadata_count++] = entry;
+  pair->next = (*place)->next;
+  free(*place);
+  *place = pair;
 }
 
 SkyStatus sky_status_with_metadata(SkyStatus status, const char *key, const char *value) {
   if (!takes_details(status))
     return status;
-  Metadata *entry = metadata_find(status, key);
-  if (entry != NULL)
-    set_text(&entry->value, strdup(value));
+  const size_t index = metadata_index(status, key);
+  if (index < status->metadata.count)
+    metadata_replace(status, index, key, value);
   else
-    metadata_append(status, key, value);
+    pairs_append(&status->metadata, key, value, MAX_METADATA);
   return status;
 }
 
@@ -228,18 +261,12 @@ SkyStatus sky_status_with_retry_after_ms(SkyStatus status, int64_t retry_after_m
 
 static void add_violation(SkyStatus status, const char *field, const char *format, va_list values) SKY_PRINTF(3, 0);
 static void add_violation(SkyStatus status, const char *field, const char *format, va_list values) {
-  if (!takes_details(status) || status->violation_count == MAX_VIOLATIONS)
+  if (!takes_details(status))
     return;
-  SkyFieldViolation *entries = realloc(status->violations, (status->violation_count + 1) * sizeof(*entries));
-  if (entries == NULL)
-    return;
-  status->violations = entries;
-  SkyFieldViolation entry = {strdup(field), format_text(format, values)};
-  if (entry.field == NULL || entry.description == NULL) {
-    violation_free(&entry);
-    return;
-  }
-  entries[status->violation_count++] = entry;
+  char *description = format_text(format, values);
+  if (description != NULL)
+    pairs_append(&status->violations, field, description, MAX_VIOLATIONS);
+  free(description);
 }
 
 SkyStatus sky_status_with_violation(SkyStatus status, const char *field, const char *format, ...) {
@@ -276,7 +303,7 @@ SkyStatus sky_status_annotate(SkyStatus status, const char *format, ...) {
     return status;
   SkyStatus joined = sky_status_new(status->code, "%s%s", prefix, status->message);
   free(prefix);
-  if (!joined->is_static) {
+  if (joined != &no_memory) {
     set_text(&status->message, joined->message);
     joined->message = NULL;
   }
@@ -289,15 +316,16 @@ const char *sky_status_reason(const SkyError *status) {
 }
 
 const char *sky_status_metadata(const SkyError *status, const char *key) {
-  const Metadata *entry = metadata_find(status, key);
-  return entry == NULL ? NULL : entry->value;
+  const Pair *pair = status == SKY_OK ? NULL : pair_at_const(&status->metadata, metadata_index(status, key));
+  return pair == NULL ? NULL : pair->texts.description;
 }
 
 bool sky_status_metadata_at(const SkyError *status, size_t index, const char **ret_key, const char **ret_value) {
-  if (status == SKY_OK || index >= status->metadata_count)
+  const Pair *pair = status == SKY_OK ? NULL : pair_at_const(&status->metadata, index);
+  if (pair == NULL)
     return false;
-  *ret_key = status->metadata[index].key;
-  *ret_value = status->metadata[index].value;
+  *ret_key = pair->texts.field;
+  *ret_value = pair->texts.description;
   return true;
 }
 
@@ -306,9 +334,10 @@ int64_t sky_status_retry_after_ms(const SkyError *status) {
 }
 
 size_t sky_status_violation_count(const SkyError *status) {
-  return status == SKY_OK ? 0 : status->violation_count;
+  return status == SKY_OK ? 0 : status->violations.count;
 }
 
 const SkyFieldViolation *sky_status_violation(const SkyError *status, size_t index) {
-  return index < sky_status_violation_count(status) ? &status->violations[index] : NULL;
+  const Pair *pair = status == SKY_OK ? NULL : pair_at_const(&status->violations, index);
+  return pair == NULL ? NULL : &pair->texts;
 }

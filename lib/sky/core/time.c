@@ -107,11 +107,11 @@ void sky_time_format_rfc3339(int64_t seconds, int32_t nanos, char text[SKY_RFC33
     seconds = last_second;
   int year, month, day;
   sky_time_civil(seconds, &year, &month, &day);
-  const int of_day = (int)(seconds - floor_div(seconds, SECONDS_PER_DAY) * SECONDS_PER_DAY);
+  const unsigned of_day = (unsigned)(seconds - floor_div(seconds, SECONDS_PER_DAY) * SECONDS_PER_DAY);
   char fraction[12];
   format_fraction(nanos, fraction, sizeof(fraction));
-  snprintf(text, SKY_RFC3339_SIZE, "%04d-%02d-%02dT%02d:%02d:%02d%sZ", year, month, day, of_day / 3600,
-           of_day / 60 % 60, of_day % 60, fraction);
+  snprintf(text, SKY_RFC3339_SIZE, "%04u-%02u-%02uT%02u:%02u:%02u%sZ", (unsigned)year % 10000u, (unsigned)month % 100u,
+           (unsigned)day % 100u, of_day / 3600 % 100u, of_day / 60 % 60, of_day % 60, fraction);
 }
 
 /* Reads exactly `digits` digits and steps over them. */

@@ -107,7 +107,7 @@ static void assert_whole_object(const char *text) {
   ck_assert(sky_utf8_valid(text, size));
   for (size_t i = 0; i < size; i++) {
     /* Not ck_assert() for every byte: each one tells the parent process where it is. */
-    if ((unsigned char)text[i] < 0x20 && i < size - 1)
+    if (i < size - 1 && (unsigned char)text[i] < 0x20)
       ck_abort_msg("control character at %zu", i);
     if (quoted && text[i] == '\\')
       i++;
