@@ -41,6 +41,7 @@ typedef struct SkyMethodDescriptor {
   int64_t deadline_ms; /* of a call that brings none, and the longest allowed; streams: 0, none */
   bool inline_handler; /* the handler never blocks: run on the I/O thread */
   bool is_public;
+  bool is_anonymous; /* public, and needs no principal: it checks a secret of its own */
   const char *scope;          /* "" when none is needed */
   const char *const *callers; /* NULL-terminated service names; empty: any */
 } SkyMethodDescriptor;
