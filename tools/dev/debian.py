@@ -8,7 +8,7 @@ from typing import Iterable
 
 from dev.needs import Need, as_root, run, run_logged
 from dev.paths import TOOLS
-from dev.requirements import COMMANDS, DEBIAN, SYSTEM_SERVICES
+from dev.requirements import DEBIAN, SYSTEM_SERVICES
 
 # While policy-rc.d says 101 no package's script starts a service. One that the machine already has is left alone.
 _INSTALL = """
@@ -26,14 +26,8 @@ apt-get install -q -y --no-install-recommends "$@"
 
 
 def wanted(purposes: Iterable[str]) -> list[str]:
-    """Package names, sorted and once each. Those that stand for a command are left out when the command is there."""
-    names: set[str] = set()
-    for purpose in purposes:
-        names.update(DEBIAN[purpose])
-        for command, packages in COMMANDS[purpose].items():
-            if not shutil.which(command):
-                names.update(packages)
-    return sorted(names)
+    """Package names, sorted and once each."""
+    return sorted({name for purpose in purposes for name in DEBIAN[purpose]})
 
 
 def _installed(names: list[str]) -> set[str]:

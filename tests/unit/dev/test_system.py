@@ -177,3 +177,12 @@ def test_a_real_mongo_wire_server_starts(tmp_path):
             client.skyhook.drones.insert_one({"_id": "d1", "battery": 0.5})
             assert client.skyhook.drones.find_one({"_id": "d1"}) == {"_id": "d1", "battery": 0.5}
         assert system.stop() == {"ferretdb": 0}
+
+
+def test_the_templates_of_the_repository_can_be_filled(tmp_path):
+    setup = full_setup()
+    setup.run_dir = tmp_path
+    for name in ("nats", "gateway"):
+        by_name(name).prepare(setup, by_name(name))
+    assert setup.address("nats", "client") in (tmp_path / "nats-server.conf").read_text()
+    assert f"listen {setup.address('gateway', 'http')}" in (tmp_path / "gateway.conf").read_text()
