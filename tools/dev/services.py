@@ -127,7 +127,7 @@ def _gateway_prepare(setup: Setup, service: Service) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     _write(setup, ROOT / "gateway/skyhook.conf.in", "gateway.conf", {
         "module": str(setup.build / "gateway/ngx_http_sky_module.so"),
-        "contracts": str(setup.build / "proto/contracts.binpb"),
+        "contracts": str(setup.build / "proto/skyhook.binpb"),
         "run": str(folder),
         "listen": setup.address("gateway", "http"),
         "workers": str(os.cpu_count() or 1),
