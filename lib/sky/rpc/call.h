@@ -1,10 +1,12 @@
 /*
  * Call: one RPC on the server, as its handler sees it.
  *
- * Request, response and everything a handler allocates with sky_call_arena() live as long as the call; a handler frees nothing.
+ * Request, response and everything a handler allocates with sky_call_arena() live as long as the call; a handler frees
+ * nothing.
  *
- * A handler returns the call's status. Or it returns sky_call_defer(call): then the call stays open, may be used from any thread,
- * and is ended by exactly one sky_call_finish(), also after a cancellation. Until then the call is not freed.
+ * A handler returns the call's status. Or it returns sky_call_defer(call): then the call stays open, may be used from
+ * any thread, and is ended by exactly one sky_call_finish(), also after a cancellation. Until then the call is not
+ * freed.
  */
 #pragma once
 
@@ -22,13 +24,15 @@
 
 typedef struct SkyCall SkyCall;
 
-/* Deadline, cancellation, trace and principal of the call; valid as long as the call. Child calls take it and inherit. */
+/* Deadline, cancellation, trace and principal of the call; valid as long as the call. Child calls take it and inherit.
+ */
 const SkyContext *sky_call_context(const SkyCall *call);
 SkyArena *sky_call_arena(SkyCall *call);
 const SkyMethodDescriptor *sky_call_method(const SkyCall *call);
 const char *sky_call_peer(const SkyCall *call); /* "ipv4:127.0.0.1:5123" */
 
-/* Request metadata, keys in lower case; *-bin values decoded. False when absent. The value lives as long as the call. */
+/* Request metadata, keys in lower case; *-bin values decoded. False when absent. The value lives as long as the call.
+ */
 bool sky_call_metadata(const SkyCall *call, const char *key, SkyStr *ret_value);
 /* Response metadata; RESOURCE_EXHAUSTED past 8 KiB. Initial only before the first message. */
 SKY_MUST_USE SkyStatus sky_call_add_initial_metadata(SkyCall *call, const char *key, SkyStr value);
@@ -46,30 +50,35 @@ ProtobufCMessage *sky_call_response(SkyCall *call);
 /* Ends a deferred call; takes the status. Thread-safe; once. The call must not be touched afterwards. */
 void sky_call_finish(SkyCall *call, SkyStatus status);
 
-/* Calls the function once, on the I/O thread, when the client cancels, goes away or the deadline passes; never after finish. */
+/* Calls the function once, on the I/O thread, when the client cancels, goes away or the deadline passes; never after
+ * finish. */
 void sky_call_on_cancel(SkyCall *call, void (*cancelled)(void *user, SkyCall *call), void *user);
 bool sky_call_is_cancelled(const SkyCall *call);
 
 /*
- * Server and bidi streaming: sends one message. The message is packed before it returns. Thread-safe against itself. Messages wait in a queue
- * bounded by bytes: RESOURCE_EXHAUSTED when it is full (the message was not taken), CANCELLED when the client is gone.
+ * Server and bidi streaming: sends one message. The message is packed before it returns. Thread-safe against itself.
+ * Messages wait in a queue bounded by bytes: RESOURCE_EXHAUSTED when it is full (the message was not taken), CANCELLED
+ * when the client is gone.
  */
 SKY_MUST_USE SkyStatus sky_call_write(SkyCall *call, const ProtobufCMessage *message);
 /* Bytes waiting to be sent. */
 size_t sky_call_write_queued_bytes(const SkyCall *call);
-/* Calls the function once, on the I/O thread, as soon as at most half of the queue is filled. For producers that wait for room. */
+/* Calls the function once, on the I/O thread, as soon as at most half of the queue is filled. For producers that wait
+ * for room. */
 void sky_call_on_writable(SkyCall *call, void (*writable)(void *user, SkyCall *call), void *user);
 
 /*
- * Client and bidi streaming: asks for the next message; one request at a time. The function runs on the I/O thread (or on a worker when the
- * method is not inline) with the message, or with NULL when the client has half-closed (status SKY_OK) or the call failed
- * (an error, which the function owns). The message lives in an arena of its own until the next sky_call_read() or the end.
+ * Client and bidi streaming: asks for the next message; one request at a time. The function runs on the I/O thread (or
+ * on a worker when the method is not inline) with the message, or with NULL when the client has half-closed (status
+ * SKY_OK) or the call failed (an error, which the function owns). The message lives in an arena of its own until the
+ * next sky_call_read() or the end.
  */
 typedef void (*SkyOnMessage)(void *user, SkyCall *call, SkyStatus status, const ProtobufCMessage *message);
 void sky_call_read(SkyCall *call, SkyOnMessage on_message, void *user);
 
 /*
- * For generated code: the same with a typed function, which invoke casts back, so that no call allocates for the sake of its types.
+ * For generated code: the same with a typed function, which invoke casts back, so that no call allocates for the sake
+ * of its types.
  */
 typedef void (*SkyOnMessageInvoke)(SkyFunction on_message, void *user, SkyCall *call, SkyStatus status,
                                    const ProtobufCMessage *message);

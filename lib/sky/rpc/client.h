@@ -25,14 +25,15 @@ SKY_MUST_USE SkyStatus sky_client_call_add_metadata(SkyClientCall *call, const c
 void **sky_client_call_slot(SkyClientCall *call, unsigned index);
 
 typedef struct SkyClientOptions {
-  const char *target;           /* "127.0.0.1:9001" or "dns:///delivery:50051" (round_robin over its addresses) */
-  const char *service_name;     /* our own name, sent as user agent */
-  size_t max_response_bytes;    /* 0: 4 MiB */
-  size_t max_concurrent_calls;  /* beyond it RESOURCE_EXHAUSTED at once; 0: 4096 */
+  const char *target;          /* "127.0.0.1:9001" or "dns:///delivery:50051" (round_robin over its addresses) */
+  const char *service_name;    /* our own name, sent as user agent */
+  size_t max_response_bytes;   /* 0: 4 MiB */
+  size_t max_concurrent_calls; /* beyond it RESOURCE_EXHAUSTED at once; 0: 4096 */
 } SkyClientOptions;
 
 SKY_MUST_USE SkyStatus sky_client_create(SkyRpc *rpc, const SkyClientOptions *options, SkyClient **ret);
-SKY_MUST_USE SkyStatus sky_client_intercept(SkyClient *client, SkyClientInterceptor interceptor); /* before the first call */
+SKY_MUST_USE SkyStatus sky_client_intercept(SkyClient *client,
+                                            SkyClientInterceptor interceptor); /* before the first call */
 /* Cancels what is open and waits for it. NULL-safe. */
 void sky_client_destroy(SkyClient *client);
 bool sky_client_is_ready(SkyClient *client); /* the channel is connected; also starts connecting */
@@ -41,24 +42,27 @@ bool sky_client_is_ready(SkyClient *client); /* the channel is connected; also s
  * Unary, blocking: for worker threads, never on the I/O thread (asserted). The response is unpacked into the arena.
  */
 SKY_MUST_USE SkyStatus sky_client_call(SkyClient *client, const SkyMethodDescriptor *method, const SkyContext *context,
-                                       const ProtobufCMessage *request, SkyArena *arena, ProtobufCMessage **ret_response);
+                                       const ProtobufCMessage *request, SkyArena *arena,
+                                       ProtobufCMessage **ret_response);
 
 /*
- * Unary, asynchronous: done runs once, on the I/O thread, also when the call could not be started (then possibly before this returns).
- * done owns the status; response (NULL on error) is valid during done.
+ * Unary, asynchronous: done runs once, on the I/O thread, also when the call could not be started (then possibly before
+ * this returns). done owns the status; response (NULL on error) is valid during done.
  */
 typedef void (*SkyOnDone)(void *user, SkyStatus status, const ProtobufCMessage *response);
 void sky_client_call_async(SkyClient *client, const SkyMethodDescriptor *method, const SkyContext *context,
                            const ProtobufCMessage *request, SkyOnDone done, void *user);
 
-/* For generated code: the same with a typed function, which invoke casts back, so that no call allocates for the sake of its types. */
+/* For generated code: the same with a typed function, which invoke casts back, so that no call allocates for the sake
+ * of its types. */
 typedef void (*SkyOnDoneInvoke)(SkyFunction done, void *user, SkyStatus status, const ProtobufCMessage *response);
 void sky_client_call_async_typed(SkyClient *client, const SkyMethodDescriptor *method, const SkyContext *context,
                                  const ProtobufCMessage *request, SkyOnDoneInvoke invoke, SkyFunction done, void *user);
 
 /*
- * Streams of all three kinds. Callbacks run on the I/O thread, one at a time. on_message is given each message (valid during the
- * callback); after it returns the next one is read, unless the stream is paused. on_done is the last callback: it owns the status.
+ * Streams of all three kinds. Callbacks run on the I/O thread, one at a time. on_message is given each message (valid
+ * during the callback); after it returns the next one is read, unless the stream is paused. on_done is the last
+ * callback: it owns the status.
  */
 typedef struct SkyClientStream SkyClientStream;
 typedef struct SkyClientStreamHandler {
@@ -72,13 +76,14 @@ typedef struct SkyClientStreamHandler {
 SkyFunction sky_client_stream_typed_on_message(const SkyClientStream *stream);
 
 /*
- * Opens a stream. request: the one message of a server-streaming call, else NULL. On success the caller holds a reference that it gives up with
- * sky_client_stream_unref(); on error no callback runs.
+ * Opens a stream. request: the one message of a server-streaming call, else NULL. On success the caller holds a
+ * reference that it gives up with sky_client_stream_unref(); on error no callback runs.
  */
-SKY_MUST_USE SkyStatus sky_client_stream_open(SkyClient *client, const SkyMethodDescriptor *method, const SkyContext *context,
-                                              const ProtobufCMessage *request, SkyClientStreamHandler handler,
-                                              SkyClientStream **ret);
-/* RESOURCE_EXHAUSTED when the queue (256 KiB) is full and the message was not taken; CANCELLED when the call has ended. Thread-safe. */
+SKY_MUST_USE SkyStatus sky_client_stream_open(SkyClient *client, const SkyMethodDescriptor *method,
+                                              const SkyContext *context, const ProtobufCMessage *request,
+                                              SkyClientStreamHandler handler, SkyClientStream **ret);
+/* RESOURCE_EXHAUSTED when the queue (256 KiB) is full and the message was not taken; CANCELLED when the call has ended.
+ * Thread-safe. */
 SKY_MUST_USE SkyStatus sky_client_stream_write(SkyClientStream *stream, const ProtobufCMessage *message);
 void sky_client_stream_close_send(SkyClientStream *stream); /* half-close after what is queued */
 void sky_client_stream_pause(SkyClientStream *stream);      /* stop reading: the peer feels flow control */
@@ -87,10 +92,12 @@ void sky_client_stream_cancel(SkyClientStream *stream);
 void sky_client_stream_unref(SkyClientStream *stream);
 
 /*
- * Server streaming, blocking: the next message into the arena; *ret is NULL at the regular end. For worker threads and command-line tools.
+ * Server streaming, blocking: the next message into the arena; *ret is NULL at the regular end. For worker threads and
+ * command-line tools.
  */
 typedef struct SkyClientReader SkyClientReader;
-SKY_MUST_USE SkyStatus sky_client_reader_open(SkyClient *client, const SkyMethodDescriptor *method, const SkyContext *context,
-                                              const ProtobufCMessage *request, SkyClientReader **ret);
+SKY_MUST_USE SkyStatus sky_client_reader_open(SkyClient *client, const SkyMethodDescriptor *method,
+                                              const SkyContext *context, const ProtobufCMessage *request,
+                                              SkyClientReader **ret);
 SKY_MUST_USE SkyStatus sky_client_reader_next(SkyClientReader *reader, SkyArena *arena, ProtobufCMessage **ret);
 void sky_client_reader_close(SkyClientReader *reader); /* cancels when not at the end */

@@ -1,6 +1,7 @@
 /*
- * Rpc runtime: the gRPC core, one completion queue, one I/O thread that drives every server and client of the process, and a
- * bounded pool of workers for handlers that block. (One queue and one thread is the cheapest arrangement of this core: grpc.md.)
+ * Rpc runtime: the gRPC core, one completion queue, one I/O thread that drives every server and client of the process,
+ * and a bounded pool of workers for handlers that block. (One queue and one thread is the cheapest arrangement of this
+ * core: grpc.md.)
  *
  * Thread-safe. Callbacks of asynchronous calls and inline handlers run on the I/O thread and must not block.
  */
@@ -23,6 +24,7 @@ SKY_MUST_USE SkyStatus sky_rpc_create(const SkyRpcOptions *options, SkyRpc **ret
 void sky_rpc_destroy(SkyRpc *rpc);
 
 /*
- * Runs work on a worker; for callbacks that must not block the I/O thread. RESOURCE_EXHAUSTED when the queue is full (work was not taken).
+ * Runs work on a worker; for callbacks that must not block the I/O thread. RESOURCE_EXHAUSTED when the queue is full
+ * (work was not taken).
  */
 SKY_MUST_USE SkyStatus sky_rpc_run(SkyRpc *rpc, void (*work)(void *user), void *user);

@@ -1,8 +1,8 @@
 /*
  * Server: serves bound services on one port. health v1 (Check, Watch) and reflection are built in.
  *
- * Bad bytes, failed validation (SkyMessageRules) and passed deadlines are answered before a handler runs. Calls beyond the limits
- * get RESOURCE_EXHAUSTED. Unknown methods get UNIMPLEMENTED. Thread-safe except where noted.
+ * Bad bytes, failed validation (SkyMessageRules) and passed deadlines are answered before a handler runs. Calls beyond
+ * the limits get RESOURCE_EXHAUSTED. Unknown methods get UNIMPLEMENTED. Thread-safe except where noted.
  */
 #pragma once
 
@@ -14,14 +14,16 @@ typedef SkyStatus (*SkyInvoke)(const void *handlers, void *self, SkyCall *call, 
                                ProtobufCMessage *response);
 typedef struct SkyServiceBinding {
   const SkyServiceDescriptor *service;
-  const void *handlers;    /* the typed table; must outlive the server */
-  void *self;              /* first argument of every handler */
-  const SkyInvoke *invoke; /* one per method, in the descriptor's order; request is NULL for client and bidi streaming */
+  const void *handlers; /* the typed table; must outlive the server */
+  void *self;           /* first argument of every handler */
+  const SkyInvoke
+      *invoke; /* one per method, in the descriptor's order; request is NULL for client and bidi streaming */
 } SkyServiceBinding;
 
 /*
- * Interceptor: begin runs before the handler in the order of registration and may end the call with an error; end runs in reverse order for every begun
- * interceptor, once, when the status is known, and may replace it. request is NULL for client and bidi streaming.
+ * Interceptor: begin runs before the handler in the order of registration and may end the call with an error; end runs
+ * in reverse order for every begun interceptor, once, when the status is known, and may replace it. request is NULL for
+ * client and bidi streaming.
  */
 typedef struct SkyServerInterceptor {
   SkyStatus (*begin)(void *self, SkyCall *call, const ProtobufCMessage *request); /* may be NULL */
@@ -36,12 +38,12 @@ void **sky_call_slot(SkyCall *call, unsigned index);
 typedef struct SkyServer SkyServer;
 
 typedef struct SkyServerOptions {
-  const char *listen;              /* "127.0.0.1:0" picks a free port */
-  size_t max_request_bytes;        /* 0: 4 MiB */
-  size_t max_call_memory;          /* arena budget of one call; 0: 16 MiB */
-  size_t max_concurrent_calls;     /* of the whole server; 0: 10000 */
-  size_t max_stream_queued_bytes;  /* per stream; 0: 256 KiB */
-  int64_t max_connection_age_ms;   /* 0: 5 min, so that clients notice new replicas */
+  const char *listen;             /* "127.0.0.1:0" picks a free port */
+  size_t max_request_bytes;       /* 0: 4 MiB */
+  size_t max_call_memory;         /* arena budget of one call; 0: 16 MiB */
+  size_t max_concurrent_calls;    /* of the whole server; 0: 10000 */
+  size_t max_stream_queued_bytes; /* per stream; 0: 256 KiB */
+  int64_t max_connection_age_ms;  /* 0: 5 min, so that clients notice new replicas */
 } SkyServerOptions;
 
 SKY_MUST_USE SkyStatus sky_server_create(SkyRpc *rpc, const SkyServerOptions *options, SkyServer **ret);
@@ -54,7 +56,8 @@ int sky_server_port(const SkyServer *server);
 /* health v1 status: service "" is the whole server. Starts as NOT_SERVING. */
 void sky_server_set_serving(SkyServer *server, bool serving);
 /*
- * Graceful drain: health NOT_SERVING, no new calls, open calls may end until the deadline, then they are cancelled. Blocks.
+ * Graceful drain: health NOT_SERVING, no new calls, open calls may end until the deadline, then they are cancelled.
+ * Blocks.
  */
 void sky_server_drain(SkyServer *server, int64_t timeout_ms);
 /* Drains with timeout 0 when that has not happened. NULL-safe. */

@@ -1,0 +1,138 @@
+/*
+ * The end of a call: status, details and trailing metadata in one batch, with the response of a unary call.
+ */
+#include "server_internal.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include <grpc/byte_buffer.h>
+
+#include <sky/core/time.h>
+#include <sky/rpc/slices.h>
+#include <sky/rpc/status_proto.h>
+
+enum { MAX_STATUS_MESSAGE = 2048, FINAL_OPS = 4 };
+
+static char deferred_marker; /* its address is the status "not ended yet"; never dereferenced */
+
+bool sky_call_is_deferred(SkyStatus status) {
+  return status == (SkyStatus)(void *)&deferred_marker;
+}
+
+SkyStatus sky_call_defer(SkyCall *call) {
+  if (sky_rpc_is_io_thread(call->server->rpc))
+    sky_call_watch_deadline(call);
+  sky_call_watch_close(call);
+  return (SkyStatus)(void *)&deferred_marker;
+}
+
+/* From here on no callback begins, and none is running when this returns (the I/O thread cannot wait for itself). */
+static void mark_ended(SkyCall *call) {
+  pthread_mutex_lock(&call->lock);
+  assert(!call->ended);
+  call->ended = true;
+  while (call->callback_running && !sky_rpc_is_io_thread(call->server->rpc))
+    pthread_cond_wait(&call->callback_done, &call->lock);
+  pthread_mutex_unlock(&call->lock);
+}
+
+/* A handler that gave up because its context was cancelled often cannot know that the deadline was the reason. */
+static SkyStatus name_deadline(const SkyCall *call, SkyStatus status) {
+  if (sky_status_code(status) != SKY_CODE_CANCELLED ||
+      sky_clock_monotonic_ns(sky_clock_system_borrow()) < call->context.deadline_ns)
+    return status;
+  sky_status_free(status);
+  return SKY_DEADLINE_EXCEEDED("the deadline of the call has passed");
+}
+
+static void end_interceptors(SkyCall *call, SkyStatus *status) {
+  while (call->begun > 0) {
+    const SkyServerInterceptor *interceptor = &call->server->interceptors[--call->begun];
+    if (interceptor->end != NULL)
+      interceptor->end(interceptor->self, call, status);
+  }
+}
+
+static void count(SkyCall *call, const SkyError *status) {
+  if (!call->method->built_in)
+    atomic_fetch_add_explicit(status == SKY_OK ? &call->server->succeeded : &call->server->failed, 1,
+                              memory_order_relaxed);
+}
+
+/* True when messages are still to be sent first; then the status is kept until they are. */
+static bool wait_for_sends(SkyCall *call, SkyStatus status) {
+  pthread_mutex_lock(&call->lock);
+  const bool wait = call->sends.in_flight != NULL || call->sends.first != NULL;
+  call->final_waits = wait;
+  call->final_status = wait ? status : SKY_OK;
+  pthread_mutex_unlock(&call->lock);
+  return wait;
+}
+
+void sky_call_end(SkyCall *call, SkyStatus status) {
+  mark_ended(call);
+  status = name_deadline(call, status);
+  end_interceptors(call, &status);
+  count(call, status);
+  if (!wait_for_sends(call, status))
+    sky_call_send_final(call, status);
+}
+
+void sky_call_finish(SkyCall *call, SkyStatus status) {
+  sky_call_end(call, status);
+}
+
+static void add_details(SkyCall *call, const SkyError *status) {
+  SkyBuf details;
+  if (!sky_status_has_details(status))
+    return;
+  sky_buf_init(&details, SKY_STATUS_DETAILS_MAX_BYTES);
+  sky_status_encode(status, &details);
+  if (!details.failed)
+    sky_metadata_list_add_own(&call->trailing_metadata, SKY_STATUS_DETAILS_KEY, sky_buf_str(&details));
+  sky_buf_finish(&details);
+}
+
+static grpc_slice message_slice(const SkyError *status) {
+  const char *message = sky_status_message(status);
+  return grpc_slice_from_copied_buffer(message, strnlen(message, MAX_STATUS_MESSAGE));
+}
+
+static grpc_op initial_metadata_op(SkyCall *call) {
+  return (grpc_op){.op = GRPC_OP_SEND_INITIAL_METADATA,
+                   .data.send_initial_metadata = {.count = call->initial_metadata.count,
+                                                  .metadata = call->initial_metadata.entries}};
+}
+
+static grpc_op status_op(SkyCall *call, const SkyError *status, grpc_slice *message) {
+  return (grpc_op){.op = GRPC_OP_SEND_STATUS_FROM_SERVER,
+                   .data.send_status_from_server = {.trailing_metadata_count = call->trailing_metadata.count,
+                                                    .trailing_metadata = call->trailing_metadata.entries,
+                                                    .status = (grpc_status_code)sky_status_code(status),
+                                                    .status_details = status != SKY_OK ? message : NULL}};
+}
+
+/* As soon as the batch is started the call is the I/O thread's, so nothing of it is touched afterwards. */
+void sky_call_send_final(SkyCall *call, SkyStatus status) {
+  grpc_op ops[FINAL_OPS];
+  size_t op_count = 0;
+  grpc_byte_buffer *response = NULL;
+  add_details(call, status);
+  grpc_slice message = message_slice(status);
+  if (!call->initial_sent)
+    ops[op_count++] = initial_metadata_op(call);
+  if (status == SKY_OK && call->response != NULL) {
+    response = sky_pack_byte_buffer(call->response, sky_packed_size(call->response));
+    ops[op_count++] = (grpc_op){.op = GRPC_OP_SEND_MESSAGE, .data.send_message.send_message = response};
+  }
+  ops[op_count++] = status_op(call, status, &message);
+  if (!atomic_exchange(&call->close_claimed, true))
+    ops[op_count++] =
+        (grpc_op){.op = GRPC_OP_RECV_CLOSE_ON_SERVER, .data.recv_close_on_server.cancelled = &call->core_cancelled};
+  sky_start_batch(call->core, ops, op_count, &call->finished);
+  grpc_slice_unref(message);
+  if (response != NULL)
+    grpc_byte_buffer_destroy(response);
+  sky_status_free(status);
+}

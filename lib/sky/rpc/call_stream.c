@@ -1,0 +1,208 @@
+/*
+ * Streams of a server call: messages out through a queue bounded by bytes, messages in one at a time.
+ */
+#include "server_internal.h"
+
+#include <assert.h>
+
+#include <grpc/byte_buffer.h>
+
+#include <sky/rpc/slices.h>
+
+/* --- sending --- */
+
+/* The message may be taken. With the lock held. */
+static SkyStatus check_writable(const SkyCall *call, size_t size) {
+  if (call->ended || sky_call_is_cancelled(call))
+    return SKY_CANCELLED("the stream has ended");
+  if (!sky_send_queue_has_room(&call->sends, size))
+    return SKY_RESOURCE_EXHAUSTED("%zu bytes wait to be sent", call->sends.bytes);
+  return SKY_OK;
+}
+
+static SkyStatus check_writable_locked(SkyCall *call, size_t size) {
+  pthread_mutex_lock(&call->lock);
+  const SkyStatus status = check_writable(call, size);
+  pthread_mutex_unlock(&call->lock);
+  return status;
+}
+
+/* What is to be sent next. more: others wait behind it, so the core need not flush yet. */
+typedef struct Send {
+  SkyQueuedMessage *message; /* NULL: nothing, or something is in flight */
+  bool initial;
+  bool more;
+} Send;
+
+/* With the lock held. Only one message is in flight, so whoever gets it is the only one to start a batch of sends. */
+static Send next_send(SkyCall *call) {
+  Send send = {.message = sky_send_queue_start(&call->sends)};
+  if (send.message == NULL)
+    return send;
+  send.initial = !call->initial_sent;
+  call->initial_sent = true;
+  send.more = call->sends.first != NULL;
+  return send;
+}
+
+static void start_send(SkyCall *call, Send send) {
+  grpc_op ops[2];
+  size_t count = 0;
+  if (send.initial)
+    ops[count++] = (grpc_op){.op = GRPC_OP_SEND_INITIAL_METADATA,
+                             .data.send_initial_metadata = {.count = call->initial_metadata.count,
+                                                            .metadata = call->initial_metadata.entries}};
+  ops[count++] = (grpc_op){.op = GRPC_OP_SEND_MESSAGE,
+                           .flags = send.more ? GRPC_WRITE_BUFFER_HINT : 0,
+                           .data.send_message.send_message = send.message->buffer};
+  sky_start_batch(call->core, ops, count, &call->sent);
+}
+
+/* Takes the buffer. */
+static SkyStatus push(SkyCall *call, grpc_byte_buffer *buffer, size_t size, Send *ret_send) {
+  SkyStatus status = check_writable(call, size);
+  if (status != SKY_OK) {
+    grpc_byte_buffer_destroy(buffer);
+    return status;
+  }
+  if (!sky_send_queue_push(&call->sends, buffer, size))
+    return sky_status_no_memory();
+  *ret_send = next_send(call);
+  if (ret_send->message != NULL)
+    sky_call_ref_(call);
+  return SKY_OK;
+}
+
+SkyStatus sky_call_write(SkyCall *call, const ProtobufCMessage *message) {
+  const size_t size = sky_packed_size(message);
+  SKY_TRY(check_writable_locked(call, size)); /* before the work of packing */
+  grpc_byte_buffer *buffer = sky_pack_byte_buffer(message, size);
+  Send send = {0};
+  pthread_mutex_lock(&call->lock);
+  const SkyStatus status = push(call, buffer, size, &send);
+  pthread_mutex_unlock(&call->lock);
+  if (send.message != NULL)
+    start_send(call, send);
+  return status;
+}
+
+size_t sky_call_write_queued_bytes(const SkyCall *call) {
+  SkyCall *writable = (SkyCall *)call;
+  pthread_mutex_lock(&writable->lock);
+  const size_t bytes = call->sends.bytes;
+  pthread_mutex_unlock(&writable->lock);
+  return bytes;
+}
+
+void sky_call_sent(SkyTag *tag, bool ok) {
+  SkyCall *call = SKY_CONTAINER(tag, SkyCall, sent);
+  pthread_mutex_lock(&call->lock);
+  sky_send_queue_done(&call->sends);
+  if (!ok) { /* the stream is broken; the rest cannot be sent either */
+    atomic_store_explicit(&call->cancelled, true, memory_order_release);
+    sky_send_queue_drop(&call->sends);
+  }
+  const Send send = next_send(call);
+  const bool end = send.message == NULL && call->final_waits;
+  SkyStatus status = end ? call->final_status : SKY_OK;
+  if (send.message != NULL)
+    sky_call_ref_(call);
+  pthread_mutex_unlock(&call->lock);
+  if (send.message != NULL)
+    start_send(call, send);
+  else if (end)
+    sky_call_send_final(call, status);
+  sky_call_run_writable(call);
+  sky_call_unref_(call);
+}
+
+/* --- receiving --- */
+
+static void invoke_untyped(SkyFunction function, void *user, SkyCall *call, SkyStatus status,
+                           const ProtobufCMessage *message) {
+  ((SkyOnMessage)function)(user, call, status, message);
+}
+
+void sky_call_read(SkyCall *call, SkyOnMessage on_message, void *user) {
+  sky_call_read_typed(call, invoke_untyped, (SkyFunction)on_message, user);
+}
+
+void sky_call_read_typed(SkyCall *call, SkyOnMessageInvoke invoke, SkyFunction on_message, void *user) {
+  pthread_mutex_lock(&call->lock);
+  const bool start = !call->ended;
+  assert(!call->reading);
+  if (start) {
+    call->reading = true;
+    call->read_invoke = invoke;
+    call->read_function = on_message;
+    call->read_user = user;
+    sky_call_ref_(call);
+  }
+  pthread_mutex_unlock(&call->lock);
+  const grpc_op op = {.op = GRPC_OP_RECV_MESSAGE, .data.recv_message.recv_message = &call->read_buffer};
+  if (start)
+    sky_start_batch(call->core, &op, 1, &call->received);
+}
+
+static SkyStatus unpack_received(SkyCall *call, const ProtobufCMessage **ret) {
+  const SkyMessageType *type = &call->method->descriptor->request;
+  ProtobufCMessage *message = NULL;
+  if (call->read_buffer == NULL)
+    return call->read_failed ? SKY_CANCELLED("the client has gone away") : SKY_OK;
+  sky_arena_reset(&call->read_arena);
+  SKY_TRY(sky_unpack_byte_buffer(type->descriptor, call->read_buffer, &call->read_arena, &message));
+  SKY_TRY(sky_message_validate(message, type->rules));
+  *ret = message;
+  return SKY_OK;
+}
+
+/* Calls the reader back with the message, or with failure; gives up the operation's reference. */
+static void deliver(SkyCall *call, SkyStatus failure) {
+  const bool on_io_thread = sky_rpc_is_io_thread(call->server->rpc);
+  pthread_mutex_lock(&call->lock);
+  const bool run = on_io_thread ? sky_call_begin_callback(call) : !call->ended;
+  const SkyOnMessageInvoke invoke = call->read_invoke;
+  const SkyFunction function = call->read_function;
+  void *const user = call->read_user;
+  call->reading = false;
+  pthread_mutex_unlock(&call->lock);
+  if (run) {
+    const ProtobufCMessage *message = NULL;
+    SkyStatus status = failure != SKY_OK ? failure : unpack_received(call, &message);
+    if (call->read_buffer != NULL)
+      grpc_byte_buffer_destroy(call->read_buffer);
+    call->read_buffer = NULL;
+    invoke(function, user, call, status, message);
+  } else {
+    sky_status_free(failure);
+  }
+  if (run && on_io_thread)
+    sky_call_end_callback(call);
+  sky_call_unref_(call);
+}
+
+static void deliver_on_worker(void *user) {
+  deliver(user, SKY_OK);
+}
+
+void sky_call_deliver_read(SkyCall *call) {
+  deliver(call, SKY_OK);
+}
+
+void sky_call_received(SkyTag *tag, bool ok) {
+  SkyCall *call = SKY_CONTAINER(tag, SkyCall, received);
+  call->read_failed = call->read_buffer == NULL && (!ok || grpc_call_failed_before_recv_message(call->core));
+  pthread_mutex_lock(&call->lock);
+  const bool wait = call->in_handler;
+  call->read_arrived = wait;
+  pthread_mutex_unlock(&call->lock);
+  if (wait)
+    return; /* leave_handler() delivers it */
+  SkyStatus status = SKY_OK;
+  if (!call->method->descriptor->inline_handler) {
+    status = sky_rpc_run(call->server->rpc, deliver_on_worker, call);
+    if (status == SKY_OK)
+      return;
+  }
+  deliver(call, status);
+}

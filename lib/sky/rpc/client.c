@@ -1,0 +1,351 @@
+/*
+ * Client: the channel, its methods, its interceptors, and what every call begins and ends with.
+ */
+#include "client_internal.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <grpc/grpc_security.h>
+#include <grpc/support/alloc.h>
+#include <grpc/support/time.h>
+
+#include <sky/rpc/slices.h>
+#include <sky/rpc/status_proto.h>
+
+enum {
+  DEFAULT_MAX_RESPONSE = 4 << 20,
+  DEFAULT_MAX_CALLS = 4096,
+  DEFAULT_DEADLINE_MS = 30 * 1000, /* of a unary call whose method has none: nothing waits for ever */
+  KEEPALIVE_MS = 30 * 1000,
+  KEEPALIVE_TIMEOUT_MS = 10 * 1000,
+  FIRST_RECONNECT_MS = 100,
+  LONGEST_RECONNECT_MS = 2000,
+  CONNECT_TIMEOUT_MS = 5000,
+  MAX_METADATA = 16 << 10,
+  WATCH_MS = 10 * 60 * 1000,
+};
+
+static const char service_config[] = "{\"loadBalancingConfig\":[{\"round_robin\":{}}]}";
+
+static grpc_arg integer(const char *key, size_t value) {
+  return (grpc_arg){
+      .type = GRPC_ARG_INTEGER, .key = (char *)key, .value.integer = value < INT32_MAX ? (int)value : INT32_MAX};
+}
+
+static grpc_arg text(const char *key, const char *value) {
+  return (grpc_arg){.type = GRPC_ARG_STRING, .key = (char *)key, .value.string = (char *)value};
+}
+
+static grpc_channel *create_channel(const SkyClientOptions *options) {
+  const size_t max_response = options->max_response_bytes != 0 ? options->max_response_bytes : DEFAULT_MAX_RESPONSE;
+  grpc_arg args[] = {
+      text(GRPC_ARG_PRIMARY_USER_AGENT_STRING, options->service_name != NULL ? options->service_name : "sky"),
+      text(GRPC_ARG_SERVICE_CONFIG, service_config),
+      integer(GRPC_ARG_SERVICE_CONFIG_DISABLE_RESOLUTION, 1),
+      integer(GRPC_ARG_MAX_RECEIVE_MESSAGE_LENGTH, max_response),
+      integer(GRPC_ARG_MAX_METADATA_SIZE, MAX_METADATA),
+      integer(GRPC_ARG_KEEPALIVE_TIME_MS, KEEPALIVE_MS),
+      integer(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, KEEPALIVE_TIMEOUT_MS),
+      integer(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, FIRST_RECONNECT_MS),
+      integer(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, LONGEST_RECONNECT_MS),
+      integer(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, CONNECT_TIMEOUT_MS),
+      integer(GRPC_ARG_ENABLE_HTTP_PROXY, 0), /* peers are in the mesh */
+      integer(GRPC_ARG_ENABLE_CHANNELZ, 0),
+  };
+  const grpc_channel_args all = {.num_args = sizeof(args) / sizeof(args[0]), .args = args};
+  grpc_channel_credentials *credentials = grpc_insecure_credentials_create();
+  grpc_channel *channel = grpc_channel_create(options->target, credentials, &all);
+  grpc_channel_credentials_release(credentials);
+  return channel;
+}
+
+/* --- connectivity --- */
+
+/*
+ * A watch is always with the core: only a channel that some call or watch is interested in is polled by our queue, so
+ * without it a client that makes no calls would neither connect nor notice that its peer is back.
+ */
+static void watch_connectivity(SkyClient *client) {
+  const gpr_timespec until = gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC), gpr_time_from_millis(WATCH_MS, GPR_TIMESPAN));
+  grpc_channel_watch_connectivity_state(client->channel, client->last_state, until, client->rpc->queue,
+                                        sky_tag_publish(&client->connectivity));
+}
+
+static void connectivity_changed(SkyTag *tag, bool ok) {
+  SkyClient *client = SKY_CONTAINER(tag, SkyClient, connectivity);
+  pthread_mutex_lock(&client->lock);
+  if (client->closing) {
+    client->watching = false;
+    pthread_cond_broadcast(&client->changed);
+  } else {
+    client->last_state = grpc_channel_check_connectivity_state(client->channel, 0);
+    watch_connectivity(client);
+  }
+  pthread_mutex_unlock(&client->lock);
+}
+
+bool sky_client_is_ready(SkyClient *client) {
+  return grpc_channel_check_connectivity_state(client->channel, 1) == GRPC_CHANNEL_READY;
+}
+
+/* --- life --- */
+
+SkyStatus sky_client_create(SkyRpc *rpc, const SkyClientOptions *options, SkyClient **ret) {
+  SkyClient *client = calloc(1, sizeof(*client));
+  if (client == NULL)
+    return sky_status_no_memory();
+  client->rpc = rpc;
+  client->max_concurrent_calls = options->max_concurrent_calls != 0 ? options->max_concurrent_calls : DEFAULT_MAX_CALLS;
+  pthread_mutex_init(&client->lock, NULL);
+  pthread_cond_init(&client->changed, NULL);
+  client->channel = create_channel(options);
+  client->connectivity.complete = connectivity_changed;
+  client->watching = true;
+  pthread_mutex_lock(&client->lock);
+  client->last_state = grpc_channel_check_connectivity_state(client->channel, 1);
+  watch_connectivity(client);
+  pthread_mutex_unlock(&client->lock);
+  *ret = client;
+  return SKY_OK;
+}
+
+SkyStatus sky_client_intercept(SkyClient *client, SkyClientInterceptor interceptor) {
+  if (client->interceptor_count == SKY_CLIENT_MAX_INTERCEPTORS)
+    return SKY_RESOURCE_EXHAUSTED("a client has at most %d interceptors", SKY_CLIENT_MAX_INTERCEPTORS);
+  client->interceptors[client->interceptor_count++] = interceptor;
+  return SKY_OK;
+}
+
+void sky_client_destroy(SkyClient *client) {
+  if (client == NULL)
+    return;
+  assert(!sky_rpc_is_io_thread(client->rpc));
+  pthread_mutex_lock(&client->lock);
+  client->closing = true;
+  for (SkyClientCall *call = client->open_calls; call != NULL; call = call->next)
+    grpc_call_cancel(call->core, NULL);
+  while (client->open_count > 0)
+    pthread_cond_wait(&client->changed, &client->lock);
+  pthread_mutex_unlock(&client->lock);
+  grpc_channel_destroy(client->channel); /* ends the watch */
+  pthread_mutex_lock(&client->lock);
+  while (client->watching)
+    pthread_cond_wait(&client->changed, &client->lock);
+  pthread_mutex_unlock(&client->lock);
+  pthread_cond_destroy(&client->changed);
+  pthread_mutex_destroy(&client->lock);
+  free(client);
+}
+
+/* --- methods --- */
+
+/* The method's place in the table, which is written under the lock and read without. NULL when the table is full. */
+static SkyClientMethod *place_of(SkyClient *client, const SkyMethodDescriptor *method) {
+  const size_t first = ((uintptr_t)method / sizeof(*method)) % SKY_CLIENT_METHODS;
+  for (size_t i = 0; i < SKY_CLIENT_METHODS; i++) {
+    SkyClientMethod *place = &client->methods[(first + i) % SKY_CLIENT_METHODS];
+    const SkyMethodDescriptor *found = atomic_load_explicit(&place->descriptor, memory_order_acquire);
+    if (found == method || found == NULL)
+      return place;
+  }
+  return NULL;
+}
+
+static void *registered_method(SkyClient *client, const SkyMethodDescriptor *method) {
+  SkyClientMethod *place = place_of(client, method);
+  if (place != NULL && atomic_load_explicit(&place->descriptor, memory_order_acquire) == method)
+    return place->registered;
+  pthread_mutex_lock(&client->lock);
+  place = place_of(client, method);
+  if (place != NULL && atomic_load_explicit(&place->descriptor, memory_order_relaxed) == NULL) {
+    place->registered = grpc_channel_register_call(client->channel, method->path, NULL, NULL);
+    atomic_store_explicit(&place->descriptor, method, memory_order_release);
+  }
+  pthread_mutex_unlock(&client->lock);
+  return place != NULL ? place->registered : NULL;
+}
+
+static grpc_call *create_core_call(SkyClient *client, const SkyMethodDescriptor *method, int64_t deadline_ns) {
+  const gpr_timespec deadline = sky_timespec_from_ns(deadline_ns);
+  grpc_completion_queue *queue = client->rpc->queue;
+  void *registered = registered_method(client, method);
+  if (registered != NULL)
+    return grpc_channel_create_registered_call(client->channel, NULL, GRPC_PROPAGATE_DEFAULTS, queue, registered,
+                                               deadline, NULL);
+  return grpc_channel_create_call(client->channel, NULL, GRPC_PROPAGATE_DEFAULTS, queue,
+                                  grpc_slice_from_static_string(method->path), NULL, deadline, NULL);
+}
+
+/* --- calls --- */
+
+/* The caller's work, as a span of its own, with the method's deadline when there is none. */
+static SkyContext context_of(const SkyMethodDescriptor *method, const SkyContext *parent) {
+  SkyContext context = parent != NULL ? sky_context_child(parent) : sky_context_background();
+  if (context.deadline_ns != SKY_NO_DEADLINE)
+    return context;
+  if (method->deadline_ms > 0)
+    return sky_context_with_timeout_ms(&context, method->deadline_ms);
+  return method->kind == SKY_UNARY ? sky_context_with_timeout_ms(&context, DEFAULT_DEADLINE_MS) : context;
+}
+
+/* With the lock held. */
+static SkyStatus link_call(SkyClientCall *call) {
+  SkyClient *client = call->client;
+  if (client->closing)
+    return SKY_CANCELLED("the client is being closed");
+  if (client->open_count >= client->max_concurrent_calls)
+    return SKY_RESOURCE_EXHAUSTED("the client has %zu open calls", client->open_count);
+  call->next = client->open_calls;
+  if (call->next != NULL)
+    call->next->previous = call;
+  client->open_calls = call;
+  client->open_count++;
+  return SKY_OK;
+}
+
+static void unlink_call(SkyClientCall *call) {
+  SkyClient *client = call->client;
+  if (call->previous != NULL)
+    call->previous->next = call->next;
+  else
+    client->open_calls = call->next;
+  if (call->next != NULL)
+    call->next->previous = call->previous;
+}
+
+static void end_interceptors(SkyClientCall *call, const SkyError *status) {
+  while (call->begun > 0) {
+    const SkyClientInterceptor *interceptor = &call->client->interceptors[--call->begun];
+    if (interceptor->end != NULL)
+      interceptor->end(interceptor->self, call, status);
+  }
+}
+
+static SkyStatus begin_interceptors(SkyClientCall *call) {
+  for (size_t i = 0; i < call->client->interceptor_count; i++) {
+    const SkyClientInterceptor *interceptor = &call->client->interceptors[i];
+    SkyStatus status = interceptor->begin != NULL ? interceptor->begin(interceptor->self, call) : SKY_OK;
+    if (status != SKY_OK)
+      return status;
+    call->begun++;
+  }
+  return SKY_OK;
+}
+
+static void cancelled(void *user) {
+  SkyClientCall *call = user;
+  grpc_call_cancel(call->core, NULL);
+}
+
+static void listen_for_cancellation(SkyClientCall *call) {
+  if (call->context.cancel == NULL)
+    return;
+  sky_cancel_ref(call->context.cancel);
+  call->listener = (SkyCancelListener){.cancelled = cancelled, .user = call};
+  call->listening = true;
+  sky_cancel_add(call->context.cancel, &call->listener);
+}
+
+static SkyStatus begin(SkyClientCall *call) {
+  SKY_TRY(sky_context_check(&call->context));
+  SKY_TRY(begin_interceptors(call));
+  sky_metadata_list_add_context(&call->metadata, &call->context);
+  call->context.principal = NULL; /* the caller's memory, which may go before the call */
+  call->core = create_core_call(call->client, call->method, call->context.deadline_ns);
+  pthread_mutex_lock(&call->client->lock);
+  const SkyStatus status = link_call(call);
+  pthread_mutex_unlock(&call->client->lock);
+  if (status != SKY_OK)
+    grpc_call_unref(call->core);
+  return status;
+}
+
+SkyStatus sky_client_call_begin(SkyClientCall *call, SkyClient *client, const SkyMethodDescriptor *method,
+                                const SkyContext *context) {
+  *call = (SkyClientCall){.client = client, .method = method, .context = context_of(method, context)};
+  const SkyStatus status = begin(call);
+  if (status != SKY_OK) {
+    end_interceptors(call, status);
+    sky_metadata_list_finish(&call->metadata);
+    return status;
+  }
+  grpc_metadata_array_init(&call->initial_metadata);
+  grpc_metadata_array_init(&call->trailing_metadata);
+  call->message = grpc_empty_slice();
+  listen_for_cancellation(call);
+  return SKY_OK;
+}
+
+/* A number beyond the codes, from a peer of the future, is UNKNOWN. */
+static SkyCode code_of(const SkyClientCall *call) {
+  return call->code >= GRPC_STATUS_OK && (int)call->code <= SKY_CODE_UNAUTHENTICATED ? (SkyCode)call->code
+                                                                                     : SKY_CODE_UNKNOWN;
+}
+
+SkyStatus sky_client_call_end(SkyClientCall *call, SkyStatus failure) {
+  SkyStr details = SKY_STR("");
+  (void)sky_metadata_find(&call->trailing_metadata, SKY_STATUS_DETAILS_KEY, &details);
+  SkyStatus status = sky_status_decode(code_of(call), sky_slice_str(&call->message), details);
+  if (status == SKY_OK)
+    status = failure;
+  else
+    sky_status_free(failure);
+  end_interceptors(call, status);
+  return status;
+}
+
+void sky_client_call_close(SkyClientCall *call) {
+  SkyClient *client = call->client;
+  if (call->listening) {
+    sky_cancel_remove(call->context.cancel, &call->listener);
+    sky_cancel_unref(call->context.cancel);
+  }
+  sky_metadata_list_finish(&call->metadata);
+  grpc_metadata_array_destroy(&call->initial_metadata);
+  grpc_metadata_array_destroy(&call->trailing_metadata);
+  grpc_slice_unref(call->message);
+  pthread_mutex_lock(&client->lock);
+  unlink_call(call); /* so that nobody cancels it any more */
+  pthread_mutex_unlock(&client->lock);
+  grpc_call_unref(call->core);
+  pthread_mutex_lock(&client->lock);
+  if (--client->open_count == 0 && client->closing)
+    pthread_cond_broadcast(&client->changed);
+  pthread_mutex_unlock(&client->lock);
+}
+
+grpc_op sky_client_initial_metadata_op(SkyClientCall *call) {
+  return (grpc_op){.op = GRPC_OP_SEND_INITIAL_METADATA,
+                   .data.send_initial_metadata = {.count = call->metadata.count, .metadata = call->metadata.entries}};
+}
+
+grpc_op sky_client_receive_initial_metadata_op(SkyClientCall *call) {
+  return (grpc_op){.op = GRPC_OP_RECV_INITIAL_METADATA,
+                   .data.recv_initial_metadata.recv_initial_metadata = &call->initial_metadata};
+}
+
+grpc_op sky_client_receive_status_op(SkyClientCall *call) {
+  return (grpc_op){.op = GRPC_OP_RECV_STATUS_ON_CLIENT,
+                   .data.recv_status_on_client = {.trailing_metadata = &call->trailing_metadata,
+                                                  .status = &call->code,
+                                                  .status_details = &call->message}};
+}
+
+const SkyMethodDescriptor *sky_client_call_method(const SkyClientCall *call) {
+  return call->method;
+}
+
+const SkyContext *sky_client_call_context(const SkyClientCall *call) {
+  return &call->context;
+}
+
+SkyStatus sky_client_call_add_metadata(SkyClientCall *call, const char *key, SkyStr value) {
+  return sky_metadata_list_add(&call->metadata, key, value);
+}
+
+void **sky_client_call_slot(SkyClientCall *call, unsigned index) {
+  assert(index < SKY_CALL_SLOTS);
+  return &call->slots[index];
+}

@@ -1,0 +1,79 @@
+/*
+ * Client, as the files of rpc/ that make it up share it. (internal)
+ */
+#pragma once
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include <grpc/grpc.h>
+
+#include <sky/rpc/client.h>
+#include <sky/rpc/metadata_list.h>
+#include <sky/rpc/runtime_internal.h>
+#include <sky/rpc/server.h>
+
+enum { SKY_CLIENT_MAX_INTERCEPTORS = 16, SKY_CLIENT_METHODS = 256 /* a power of two */ };
+
+/* A method as the channel knows it. */
+typedef struct SkyClientMethod {
+  const SkyMethodDescriptor *_Atomic descriptor;
+  void *registered;
+} SkyClientMethod;
+
+/* What unary calls and streams have in common: from the interceptors' begin to their end. */
+struct SkyClientCall {
+  SkyClient *client;
+  const SkyMethodDescriptor *method;
+  grpc_call *core;
+  SkyContext context; /* the call's own span */
+  SkyMetadataList metadata;
+  SkyCancelListener listener;
+  bool listening;
+  size_t begun; /* interceptors */
+  void *slots[SKY_CALL_SLOTS];
+  grpc_metadata_array initial_metadata, trailing_metadata; /* received */
+  grpc_status_code code;
+  grpc_slice message;
+  SkyClientCall *previous, *next; /* of the client's open calls */
+};
+
+struct SkyClient {
+  SkyRpc *rpc;
+  grpc_channel *channel;
+  size_t max_concurrent_calls;
+  SkyClientInterceptor interceptors[SKY_CLIENT_MAX_INTERCEPTORS];
+  size_t interceptor_count;
+  SkyClientMethod methods[SKY_CLIENT_METHODS];
+  SkyTag connectivity;
+  grpc_connectivity_state last_state; /* the watcher's */
+
+  pthread_mutex_t lock; /* guards what follows, and the writing of methods */
+  pthread_cond_t changed;
+  SkyClientCall *open_calls;
+  size_t open_count;
+  bool closing;
+  bool watching; /* connectivity is in the core's hands */
+};
+
+/*
+ * Begins a call: counts it, makes its span, asks the interceptors, creates the core's call and listens for
+ * cancellation. On failure nothing is left to be ended.
+ */
+SKY_MUST_USE SkyStatus sky_client_call_begin(SkyClientCall *call, SkyClient *client, const SkyMethodDescriptor *method,
+                                             const SkyContext *context);
+/* Everything has come from the core: the status of the call; interceptors have seen it. failure replaces OK. */
+SKY_MUST_USE SkyStatus sky_client_call_end(SkyClientCall *call, SkyStatus failure);
+/* Gives up what the call holds, the core's call included. The client may be gone when this returns. */
+void sky_client_call_close(SkyClientCall *call);
+
+grpc_op sky_client_initial_metadata_op(SkyClientCall *call);
+grpc_op sky_client_receive_initial_metadata_op(SkyClientCall *call);
+grpc_op sky_client_receive_status_op(SkyClientCall *call);
+
+/* For the blocking reader: messages as they come, instead of on_message; takes the buffer. */
+typedef void (*SkyClientOnBuffer)(void *user, SkyClientStream *stream, grpc_byte_buffer *buffer);
+SKY_MUST_USE SkyStatus sky_client_stream_open_raw(SkyClient *client, const SkyMethodDescriptor *method,
+                                                  const SkyContext *context, const ProtobufCMessage *request,
+                                                  SkyClientStreamHandler handler, SkyClientOnBuffer on_buffer,
+                                                  SkyClientStream **ret);

@@ -1,0 +1,121 @@
+/*
+ * Reader: a server stream for a thread that blocks. Messages wait packed, bounded by bytes; then the stream is paused.
+ */
+#include "client_internal.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include <grpc/byte_buffer.h>
+
+#include <sky/rpc/send_queue.h>
+#include <sky/rpc/slices.h>
+
+enum { QUEUE_BYTES = 256 << 10 };
+
+struct SkyClientReader {
+  const SkyRpc *rpc;
+  const SkyMethodDescriptor *method;
+  SkyClientStream *stream;
+  pthread_mutex_t lock;
+  pthread_cond_t changed;
+  SkySendQueue messages; /* received, not yet asked for */
+  bool paused;
+  bool done;
+  SkyStatus status; /* of the stream, when done and not yet told */
+};
+
+/* The queue is bounded softly: the one message that fills it is taken, then no more are asked for. */
+static void on_buffer(void *user, SkyClientStream *stream, grpc_byte_buffer *buffer) {
+  SkyClientReader *reader = user;
+  const size_t size = grpc_byte_buffer_length(buffer);
+  pthread_mutex_lock(&reader->lock);
+  const bool taken = sky_send_queue_push(&reader->messages, buffer, size);
+  reader->paused = reader->messages.bytes >= QUEUE_BYTES;
+  if (reader->paused)
+    sky_client_stream_pause(stream);
+  pthread_cond_signal(&reader->changed);
+  pthread_mutex_unlock(&reader->lock);
+  if (!taken)
+    sky_client_stream_cancel(stream);
+}
+
+static void on_done(void *user, SkyStatus status) {
+  SkyClientReader *reader = user;
+  pthread_mutex_lock(&reader->lock);
+  reader->done = true;
+  reader->status = status;
+  pthread_cond_signal(&reader->changed);
+  pthread_mutex_unlock(&reader->lock);
+}
+
+static void reader_free(SkyClientReader *reader) {
+  sky_send_queue_finish(&reader->messages);
+  sky_status_free(reader->status);
+  pthread_cond_destroy(&reader->changed);
+  pthread_mutex_destroy(&reader->lock);
+  free(reader);
+}
+
+SkyStatus sky_client_reader_open(SkyClient *client, const SkyMethodDescriptor *method, const SkyContext *context,
+                                 const ProtobufCMessage *request, SkyClientReader **ret) {
+  SkyClientReader *reader = calloc(1, sizeof(*reader));
+  if (reader == NULL)
+    return sky_status_no_memory();
+  reader->rpc = client->rpc;
+  reader->method = method;
+  pthread_mutex_init(&reader->lock, NULL);
+  pthread_cond_init(&reader->changed, NULL);
+  sky_send_queue_init(&reader->messages, QUEUE_BYTES);
+  const SkyClientStreamHandler handler = {.on_done = on_done, .user = reader};
+  const SkyStatus status =
+      sky_client_stream_open_raw(client, method, context, request, handler, on_buffer, &reader->stream);
+  if (status != SKY_OK) {
+    reader_free(reader);
+    return status;
+  }
+  *ret = reader;
+  return SKY_OK;
+}
+
+static SkyStatus unpack_first(SkyClientReader *reader, SkyArena *arena, ProtobufCMessage **ret) {
+  SkyQueuedMessage *message = sky_send_queue_start(&reader->messages);
+  const SkyStatus status = sky_unpack_byte_buffer(reader->method->response.descriptor, message->buffer, arena, ret);
+  sky_send_queue_done(&reader->messages);
+  return status;
+}
+
+static SkyStatus take_status(SkyClientReader *reader, ProtobufCMessage **ret) {
+  const SkyStatus status = reader->status;
+  reader->status = SKY_OK;
+  if (status == SKY_OK)
+    *ret = NULL;
+  return status;
+}
+
+SkyStatus sky_client_reader_next(SkyClientReader *reader, SkyArena *arena, ProtobufCMessage **ret) {
+  assert(!sky_rpc_is_io_thread(reader->rpc));
+  pthread_mutex_lock(&reader->lock);
+  while (reader->messages.first == NULL && !reader->done)
+    pthread_cond_wait(&reader->changed, &reader->lock);
+  const SkyStatus status = reader->messages.first != NULL ? unpack_first(reader, arena, ret) : take_status(reader, ret);
+  const bool resume = reader->paused && sky_send_queue_is_half_empty(&reader->messages);
+  reader->paused &= !resume;
+  pthread_mutex_unlock(&reader->lock);
+  if (resume)
+    sky_client_stream_resume(reader->stream);
+  return status;
+}
+
+void sky_client_reader_close(SkyClientReader *reader) {
+  if (reader == NULL)
+    return;
+  assert(!sky_rpc_is_io_thread(reader->rpc));
+  sky_client_stream_cancel(reader->stream);
+  pthread_mutex_lock(&reader->lock);
+  while (!reader->done)
+    pthread_cond_wait(&reader->changed, &reader->lock);
+  pthread_mutex_unlock(&reader->lock);
+  sky_client_stream_unref(reader->stream);
+  reader_free(reader);
+}

@@ -1,0 +1,174 @@
+/*
+ * Dispatch: from the moment a call arrives until its handler has returned.
+ */
+#include "server_internal.h"
+
+#include <grpc/byte_buffer.h>
+
+#include <sky/core/time.h>
+#include <sky/rpc/slices.h>
+
+enum { RETRY_AFTER_MS = 100 }; /* told to callers who are turned away because we are full */
+
+void sky_call_watch_close(SkyCall *call) {
+  if (atomic_exchange(&call->close_claimed, true))
+    return;
+  const grpc_op op = {.op = GRPC_OP_RECV_CLOSE_ON_SERVER, .data.recv_close_on_server.cancelled = &call->core_cancelled};
+  sky_call_ref_(call);
+  sky_start_batch(call->core, &op, 1, &call->closed);
+}
+
+static SkyStatus check_payload(SkyCall *call) {
+  const SkyCallKind kind = call->method->descriptor->kind;
+  if (call->payload == NULL && (kind == SKY_UNARY || kind == SKY_SERVER_STREAMING))
+    return SKY_INTERNAL("the call brought no request message");
+  return SKY_OK;
+}
+
+static SkyStatus unpack_request(SkyCall *call, ProtobufCMessage **ret_request) {
+  const SkyMessageType *type = &call->method->descriptor->request;
+  if (call->payload == NULL)
+    return SKY_OK;
+  SKY_TRY(sky_unpack_byte_buffer(type->descriptor, call->payload, &call->arena, ret_request));
+  return sky_message_validate(*ret_request, type->rules);
+}
+
+static SkyStatus create_response(SkyCall *call) {
+  const SkyMethodDescriptor *descriptor = call->method->descriptor;
+  if (descriptor->kind == SKY_SERVER_STREAMING || descriptor->kind == SKY_BIDI_STREAMING)
+    return SKY_OK;
+  call->response = sky_create_message(descriptor->response.descriptor, &call->arena);
+  return call->response != NULL ? SKY_OK : SKY_RESOURCE_EXHAUSTED("the memory budget of the call is spent");
+}
+
+static SkyStatus begin_interceptors(SkyCall *call, const ProtobufCMessage *request) {
+  const SkyServer *server = call->server;
+  if (call->method->built_in)
+    return SKY_OK;
+  for (size_t i = 0; i < server->interceptor_count; i++) {
+    const SkyServerInterceptor *interceptor = &server->interceptors[i];
+    if (interceptor->begin != NULL)
+      SKY_TRY(interceptor->begin(interceptor->self, call, request));
+    call->begun++;
+  }
+  return SKY_OK;
+}
+
+static bool deadline_has_passed(const SkyCall *call) {
+  return sky_clock_monotonic_ns(sky_clock_system_borrow()) >= call->context.deadline_ns;
+}
+
+/* Everything from the bytes to the handler's answer. */
+static SkyStatus handle(SkyCall *call) {
+  const SkyServerMethod *method = call->method;
+  ProtobufCMessage *request = NULL;
+  if (sky_call_is_cancelled(call))
+    return SKY_CANCELLED("the client has cancelled the call");
+  if (deadline_has_passed(call))
+    return SKY_DEADLINE_EXCEEDED("the deadline passed before the call was begun");
+  SKY_TRY(check_payload(call));
+  SKY_TRY(unpack_request(call, &request));
+  SKY_TRY(create_response(call));
+  SKY_TRY(begin_interceptors(call, request));
+  return method->invoke(method->binding->handlers, method->binding->self, call, request, call->response);
+}
+
+/* Messages that came while the handler ran are delivered now. */
+static void leave_handler(SkyCall *call) {
+  pthread_mutex_lock(&call->lock);
+  call->in_handler = false;
+  const bool arrived = call->read_arrived;
+  call->read_arrived = false;
+  pthread_mutex_unlock(&call->lock);
+  if (arrived)
+    sky_call_deliver_read(call);
+}
+
+static void run_handler(SkyCall *call) {
+  const SkyStatus status = handle(call);
+  if (!sky_call_is_deferred(status))
+    sky_call_end(call, status);
+  leave_handler(call);
+  sky_call_unref_(call);
+}
+
+static void run_handler_on_worker(void *user) {
+  run_handler(user);
+}
+
+static void turn_away(SkyCall *call, SkyStatus status) {
+  atomic_fetch_add_explicit(&call->server->shed, 1, memory_order_relaxed);
+  sky_call_end(call, sky_status_with_retry_after_ms(status, RETRY_AFTER_MS));
+  sky_call_unref_(call);
+}
+
+static void deadline_expired(void *user) {
+  sky_call_cancel_locally(user);
+}
+
+/* The core watches the client's deadline; a method's own, earlier one is ours to watch. */
+void sky_call_watch_deadline(SkyCall *call) {
+  if (call->timer.place != 0 || call->context.deadline_ns >= sky_ns_from_timespec(call->core_deadline))
+    return;
+  call->timer.fire = deadline_expired;
+  call->timer.user = call;
+  sky_status_free(sky_timer_heap_add(&call->server->rpc->timers, &call->timer, call->context.deadline_ns));
+}
+
+static void dispatch(SkyCall *call) {
+  const SkyMethodDescriptor *descriptor = call->method->descriptor;
+  const bool is_short = descriptor->inline_handler && descriptor->kind == SKY_UNARY;
+  sky_call_prepare_context(call);
+  if (!is_short) { /* else only if the handler defers the call */
+    sky_call_watch_deadline(call);
+    sky_call_watch_close(call);
+  }
+  call->in_handler = true;
+  sky_call_ref_(call); /* the handler's */
+  if (descriptor->inline_handler) {
+    run_handler(call);
+    return;
+  }
+  const SkyStatus status = sky_rpc_run(call->server->rpc, run_handler_on_worker, call);
+  if (status != SKY_OK)
+    turn_away(call, status);
+}
+
+static void answer_unknown_method(SkyCall *call) {
+  const SkyStr method = sky_slice_str(&call->details.method);
+  sky_call_ref_(call);
+  sky_call_end(call, SKY_UNIMPLEMENTED("unknown method %.*s", SKY_STR_ARGS(method)));
+  sky_call_unref_(call);
+}
+
+/* Counts the call; false when there are too many. */
+static bool admit(SkyCall *call) {
+  SkyServer *server = call->server;
+  if (call->method->built_in)
+    return true;
+  atomic_fetch_add_explicit(&server->started, 1, memory_order_relaxed);
+  pthread_mutex_lock(&server->lock);
+  const bool admitted = ++server->calls_active <= server->options.max_concurrent_calls;
+  pthread_mutex_unlock(&server->lock);
+  return admitted;
+}
+
+void sky_call_accepted(SkyTag *tag, bool ok) {
+  SkyCall *call = SKY_CONTAINER(tag, SkyCall, accepted);
+  if (!ok) {
+    sky_call_unref_(call); /* the server is shutting down */
+    return;
+  }
+  SkyServer *server = call->server;
+  if (!atomic_load_explicit(&server->draining, memory_order_relaxed))
+    (void)sky_server_post_call(server, call->method);
+  const bool admitted = admit(call);
+  if (call->method->descriptor == NULL) {
+    answer_unknown_method(call);
+  } else if (admitted) {
+    dispatch(call);
+  } else {
+    sky_call_ref_(call);
+    turn_away(call, SKY_RESOURCE_EXHAUSTED("the server has too many open calls"));
+  }
+}

@@ -1,0 +1,135 @@
+#include "runtime_internal.h"
+
+#include <assert.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+
+#include <grpc/support/log.h>
+#include <grpc/support/time.h>
+
+#include <sky/core/time.h>
+
+enum { DEFAULT_WORKERS = 16, DEFAULT_QUEUED_CALLS = 1024, MAX_TIMERS = 1 << 20 };
+
+static _Thread_local const SkyRpc *io_thread_of; /* the runtime whose I/O thread this is */
+
+bool sky_rpc_is_io_thread(const SkyRpc *rpc) {
+  return io_thread_of == rpc;
+}
+
+int64_t sky_ns_from_timespec(gpr_timespec time) {
+  if (time.tv_sec >= INT64_MAX / SKY_NS_PER_S)
+    return INT64_MAX;
+  if (time.tv_sec < 0)
+    return 0;
+  return time.tv_sec * SKY_NS_PER_S + time.tv_nsec;
+}
+
+gpr_timespec sky_timespec_from_ns(int64_t monotonic_ns) {
+  if (monotonic_ns == INT64_MAX)
+    return gpr_inf_future(GPR_CLOCK_MONOTONIC);
+  return (gpr_timespec){.tv_sec = monotonic_ns / SKY_NS_PER_S,
+                        .tv_nsec = (int32_t)(monotonic_ns % SKY_NS_PER_S),
+                        .clock_type = GPR_CLOCK_MONOTONIC};
+}
+
+static void run_due_timers(SkyRpc *rpc) {
+  if (rpc->timers.size == 0)
+    return;
+  const int64_t now_ns = sky_clock_monotonic_ns(sky_clock_system_borrow());
+  for (SkyTimer *timer; (timer = sky_timer_heap_pop_due(&rpc->timers, now_ns)) != NULL;)
+    timer->fire(timer->user);
+}
+
+static void *io_loop(void *argument) {
+  SkyRpc *rpc = argument;
+  io_thread_of = rpc;
+  pthread_setname_np(pthread_self(), "sky-io");
+  for (;;) {
+    const gpr_timespec until = sky_timespec_from_ns(sky_timer_heap_next_ns(&rpc->timers));
+    const grpc_event event = grpc_completion_queue_next(rpc->queue, until, NULL);
+    if (event.type == GRPC_QUEUE_SHUTDOWN)
+      return NULL;
+    if (event.type == GRPC_OP_COMPLETE)
+      sky_tag_complete(event.tag, event.success != 0);
+    run_due_timers(rpc);
+  }
+}
+
+/* After the core has once run out of descriptors its listener never accepts again, so we take all we may have. */
+static void raise_descriptor_limit(void) {
+  struct rlimit limit;
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max)
+    return;
+  limit.rlim_cur = limit.rlim_max;
+  (void)setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+static void queue_destroy(grpc_completion_queue *queue) {
+  grpc_completion_queue_destroy(queue);
+  grpc_shutdown_blocking();
+}
+
+static SkyStatus start_threads(SkyRpc *rpc, const SkyRpcOptions *options) {
+  const SkyExecutorOptions workers = {.threads = options->workers != 0 ? options->workers : DEFAULT_WORKERS,
+                                      .max_queued = options->max_queued_calls != 0 ? options->max_queued_calls
+                                                                                   : DEFAULT_QUEUED_CALLS,
+                                      .name = "sky-worker"};
+  SKY_TRY(sky_executor_create(&workers, &rpc->workers));
+  return pthread_create(&rpc->io_thread, NULL, io_loop, rpc) == 0 ? SKY_OK
+                                                                  : SKY_RESOURCE_EXHAUSTED("no I/O thread can be had");
+}
+
+/* Signals are the main thread's: new threads inherit the mask, so it is closed while they are made. */
+static SkyStatus start_threads_without_signals(SkyRpc *rpc, const SkyRpcOptions *options) {
+  sigset_t all, before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  const SkyStatus status = start_threads(rpc, options);
+  pthread_sigmask(SIG_SETMASK, &before, NULL);
+  return status;
+}
+
+SkyStatus sky_rpc_create(const SkyRpcOptions *options, SkyRpc **ret) {
+  SkyRpc *rpc = calloc(1, sizeof(*rpc));
+  if (rpc == NULL)
+    return sky_status_no_memory();
+  sky_timer_heap_init(&rpc->timers, MAX_TIMERS);
+  raise_descriptor_limit();
+  grpc_init();
+  rpc->queue = grpc_completion_queue_create_for_next(NULL);
+  const SkyStatus status = start_threads_without_signals(rpc, options != NULL ? options : &(SkyRpcOptions){0});
+  if (status != SKY_OK) {
+    sky_executor_destroy(rpc->workers);
+    queue_destroy(rpc->queue);
+    free(rpc);
+    return status;
+  }
+  *ret = rpc;
+  return SKY_OK;
+}
+
+void sky_rpc_destroy(SkyRpc *rpc) {
+  if (rpc == NULL)
+    return;
+  assert(!sky_rpc_is_io_thread(rpc));
+  sky_executor_destroy(rpc->workers);
+  grpc_completion_queue_shutdown(rpc->queue);
+  pthread_join(rpc->io_thread, NULL);
+  queue_destroy(rpc->queue);
+  sky_timer_heap_finish(&rpc->timers);
+  free(rpc);
+}
+
+SkyStatus sky_rpc_run(SkyRpc *rpc, void (*work)(void *user), void *user) {
+  return sky_executor_submit(rpc->workers, work, user);
+}
+
+void sky_start_batch(grpc_call *call, const grpc_op *ops, size_t count, SkyTag *tag) {
+  const grpc_call_error error = grpc_call_start_batch(call, ops, count, sky_tag_publish(tag), NULL);
+  if (error == GRPC_CALL_OK)
+    return;
+  gpr_log(GPR_ERROR, "sky/rpc: the core refused a batch: %s", grpc_call_error_to_string(error));
+  abort();
+}

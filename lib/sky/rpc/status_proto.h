@@ -1,0 +1,24 @@
+/*
+ * Status on the wire: google.rpc.Status in the trailing metadata grpc-status-details-bin, with the details a SkyStatus
+ * knows: ErrorInfo, RetryInfo and BadRequest. Details of other types are skipped. (internal)
+ *
+ * https://github.com/googleapis/googleapis/blob/master/google/rpc/error_details.proto
+ */
+#pragma once
+
+#include <sky/core/buf.h>
+#include <sky/core/status.h>
+
+enum { SKY_STATUS_DETAILS_MAX_BYTES = 8192 }; /* what peers accept as metadata */
+
+#define SKY_STATUS_DETAILS_KEY "grpc-status-details-bin"
+
+/* True when the status says more than its code and message. */
+bool sky_status_has_details(const SkyError *status);
+/* Appends google.rpc.Status. What does not fit into the buffer's maximum makes it fail. */
+void sky_status_encode(const SkyError *status, SkyBuf *out);
+/*
+ * An error of this code and message with the details found in the bytes. Malformed bytes lose the details, never the
+ * code. OK gives SKY_OK.
+ */
+SKY_MUST_USE SkyStatus sky_status_decode(SkyCode code, SkyStr message, SkyStr details);

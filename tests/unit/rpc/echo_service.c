@@ -1,0 +1,229 @@
+#include "echo_service.h"
+
+#include <stdlib.h>
+#include <stdio.h>
+#include <string.h>
+
+#define METHOD(method_name, method_kind, ...)                                                                          \
+  {                                                                                                                    \
+    .name = method_name, .path = "/sky.test.v1.EchoService/" method_name, .kind = method_kind,                         \
+    .request.descriptor = &sky__test__v1__echo__descriptor, .response.descriptor = &sky__test__v1__echo__descriptor,   \
+    __VA_ARGS__                                                                                                        \
+  }
+
+const SkyMethodDescriptor echo_methods[ECHO_METHODS] = {
+    [ECHO_INLINE] = METHOD("Inline", SKY_UNARY, .inline_handler = true, .deadline_ms = 20000),
+    [ECHO_WORKER] = METHOD("Worker", SKY_UNARY, .deadline_ms = 20000),
+    [ECHO_DEFER] = METHOD("Defer", SKY_UNARY, .inline_handler = true, .deadline_ms = 20000),
+    [ECHO_COUNT] = METHOD("Count", SKY_SERVER_STREAMING, .inline_handler = true),
+    [ECHO_SUM] = METHOD("Sum", SKY_CLIENT_STREAMING, .inline_handler = true),
+    [ECHO_CHAT] = METHOD("Chat", SKY_BIDI_STREAMING, .inline_handler = true),
+    [ECHO_CHAT_WORKER] = METHOD("ChatWorker", SKY_BIDI_STREAMING, .inline_handler = false),
+    [ECHO_WATCH] = METHOD("Watch", SKY_SERVER_STREAMING, .inline_handler = true),
+    [ECHO_CAPPED] = METHOD("Capped", SKY_UNARY, .inline_handler = true, .deadline_ms = 50),
+};
+
+static const SkyServiceDescriptor descriptor = {
+    .name = "sky.test.v1.EchoService", .methods = echo_methods, .method_count = ECHO_METHODS};
+
+static void keep_text(char *to, size_t size, const char *text) {
+  snprintf(to, size, "%s", text);
+}
+
+static void remember_context(EchoService *service, SkyCall *call) {
+  pthread_mutex_lock(&service->lock);
+  service->context = *sky_call_context(call);
+  const SkyPrincipal *principal = service->context.principal;
+  if (principal != NULL) {
+    keep_text(service->subject, sizeof(service->subject), principal->subject);
+    keep_text(service->owner, sizeof(service->owner), principal->owner_id);
+    keep_text(service->scopes, sizeof(service->scopes), principal->scopes);
+  }
+  keep_text(service->peer, sizeof(service->peer), sky_call_peer(call));
+  pthread_mutex_unlock(&service->lock);
+}
+
+static void block(EchoService *service) {
+  pthread_mutex_lock(&service->lock);
+  service->running++;
+  while (!service->released)
+    pthread_cond_wait(&service->changed, &service->lock);
+  service->running--;
+  pthread_mutex_unlock(&service->lock);
+}
+
+static SkyStatus rich_error(void) {
+  SkyStatus status = SKY_OK;
+  sky_violations_add(&status, "pickup.latitude", "must be at most %d", 90);
+  sky_violations_add(&status, "tag", "must not be empty");
+  status = sky_status_with_reason(status, "BAD_PLACE");
+  status = sky_status_with_metadata(status, "place", "north of the pole");
+  return sky_status_with_retry_after_ms(status, 1500);
+}
+
+/* Sends back what came as x-ascii and x-data-bin: the first ahead of the message, the second behind it. */
+static SkyStatus return_metadata(SkyCall *call) {
+  SkyStr value;
+  if (sky_call_metadata(call, "x-ascii", &value))
+    SKY_TRY(sky_call_add_initial_metadata(call, "x-ascii", value));
+  if (sky_call_metadata(call, "x-data-bin", &value))
+    SKY_TRY(sky_call_add_trailing_metadata(call, "x-data-bin", value));
+  return SKY_OK;
+}
+
+static SkyStatus forward(EchoService *service, SkyCall *call) {
+  Sky__Test__V1__Echo request = SKY__TEST__V1__ECHO__INIT;
+  ProtobufCMessage *response = NULL;
+  return sky_client_call(service->upstream, &echo_methods[ECHO_DEFER], sky_call_context(call), &request.base,
+                         sky_call_arena(call), &response);
+}
+
+static SkyStatus echo(const void *handlers, void *self, SkyCall *call, const ProtobufCMessage *message,
+                      ProtobufCMessage *answer) {
+  EchoService *service = self;
+  const Sky__Test__V1__Echo *request = (const void *)message;
+  Sky__Test__V1__Echo *response = (void *)answer;
+  remember_context(service, call);
+  if (strcmp(request->text, "fail") == 0)
+    return SKY_NOT_FOUND("no %s here", "package");
+  if (strcmp(request->text, "rich") == 0)
+    return rich_error();
+  if (strcmp(request->text, "block") == 0)
+    block(service);
+  if (strcmp(request->text, "forward") == 0)
+    SKY_TRY(forward(service, call));
+  if (strcmp(request->text, "shout") == 0)
+    response->text = sky_call_printf(call, "%s, %d!", request->text, request->number);
+  else
+    response->text = request->text;
+  response->number = request->number;
+  response->payload = request->payload;
+  return return_metadata(call);
+}
+
+static void deferred_cancelled(void *user, SkyCall *call) {
+  EchoService *service = user;
+  pthread_mutex_lock(&service->lock);
+  service->cancelled_count++;
+  for (size_t i = 0; i < service->deferred_count; i++) {
+    if (service->deferred[i] == call)
+      service->deferred[i] = NULL;
+  }
+  pthread_cond_broadcast(&service->changed);
+  pthread_mutex_unlock(&service->lock);
+  sky_call_finish(call, SKY_CANCELLED("as you like it"));
+}
+
+static SkyStatus defer(const void *handlers, void *self, SkyCall *call, const ProtobufCMessage *message,
+                       ProtobufCMessage *answer) {
+  EchoService *service = self;
+  sky_call_on_cancel(call, deferred_cancelled, service);
+  pthread_mutex_lock(&service->lock);
+  service->deferred[service->deferred_count++] = call;
+  pthread_cond_broadcast(&service->changed);
+  pthread_mutex_unlock(&service->lock);
+  return sky_call_defer(call);
+}
+
+typedef struct Counting {
+  int32_t next, last;
+} Counting;
+
+static void count_on(void *user, SkyCall *call) {
+  Counting *counting = user;
+  SkyStatus status = SKY_OK;
+  for (; counting->next <= counting->last && status == SKY_OK; counting->next += status == SKY_OK) {
+    Sky__Test__V1__Echo message = SKY__TEST__V1__ECHO__INIT;
+    message.number = counting->next;
+    status = sky_call_write(call, &message.base);
+  }
+  if (sky_status_take(&status, SKY_CODE_RESOURCE_EXHAUSTED))
+    sky_call_on_writable(call, count_on, counting);
+  else
+    sky_call_finish(call, status);
+}
+
+static SkyStatus count(const void *handlers, void *self, SkyCall *call, const ProtobufCMessage *message,
+                       ProtobufCMessage *answer) {
+  Counting *counting = sky_arena_alloc(sky_call_arena(call), sizeof(*counting));
+  *counting = (Counting){.next = 1, .last = ((const Sky__Test__V1__Echo *)(const void *)message)->number};
+  count_on(counting, call);
+  return sky_call_defer(call);
+}
+
+static void add_up(void *user, SkyCall *call, SkyStatus status, const ProtobufCMessage *message) {
+  Sky__Test__V1__Echo *sum = (void *)sky_call_response(call);
+  if (status != SKY_OK || message == NULL) {
+    sky_call_finish(call, status);
+    return;
+  }
+  sum->number += ((const Sky__Test__V1__Echo *)(const void *)message)->number;
+  sky_call_read(call, add_up, user);
+}
+
+static SkyStatus sum(const void *handlers, void *self, SkyCall *call, const ProtobufCMessage *message,
+                     ProtobufCMessage *answer) {
+  sky_call_read(call, add_up, self);
+  return sky_call_defer(call);
+}
+
+static void answer_message(void *user, SkyCall *call, SkyStatus status, const ProtobufCMessage *message) {
+  if (status == SKY_OK && message != NULL)
+    status = sky_call_write(call, message);
+  if (status != SKY_OK || message == NULL)
+    sky_call_finish(call, status);
+  else
+    sky_call_read(call, answer_message, user);
+}
+
+static SkyStatus chat(const void *handlers, void *self, SkyCall *call, const ProtobufCMessage *message,
+                      ProtobufCMessage *answer) {
+  sky_call_read(call, answer_message, self);
+  return sky_call_defer(call);
+}
+
+static const SkyInvoke invoke[ECHO_METHODS] = {
+    [ECHO_INLINE] = echo, [ECHO_WORKER] = echo,      [ECHO_DEFER] = defer, [ECHO_COUNT] = count,  [ECHO_SUM] = sum,
+    [ECHO_CHAT] = chat,   [ECHO_CHAT_WORKER] = chat, [ECHO_WATCH] = defer, [ECHO_CAPPED] = defer,
+};
+
+void echo_service_init(EchoService *service) {
+  memset(service, 0, sizeof(*service));
+  pthread_mutex_init(&service->lock, NULL);
+  pthread_cond_init(&service->changed, NULL);
+}
+
+void echo_service_finish(EchoService *service) {
+  pthread_cond_destroy(&service->changed);
+  pthread_mutex_destroy(&service->lock);
+}
+
+SkyServiceBinding echo_service_binding(EchoService *service) {
+  return (SkyServiceBinding){.service = &descriptor, .self = service, .invoke = invoke};
+}
+
+void echo_service_release(EchoService *service) {
+  pthread_mutex_lock(&service->lock);
+  service->released = true;
+  pthread_cond_broadcast(&service->changed);
+  pthread_mutex_unlock(&service->lock);
+}
+
+static size_t read_locked(EchoService *service, const size_t *number) {
+  pthread_mutex_lock(&service->lock);
+  const size_t value = *number;
+  pthread_mutex_unlock(&service->lock);
+  return value;
+}
+
+size_t echo_service_deferred(EchoService *service) {
+  return read_locked(service, &service->deferred_count);
+}
+
+size_t echo_service_cancelled(EchoService *service) {
+  return read_locked(service, &service->cancelled_count);
+}
+
+size_t echo_service_running(EchoService *service) {
+  return read_locked(service, &service->running);
+}

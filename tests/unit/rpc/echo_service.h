@@ -1,0 +1,48 @@
+/*
+ * A service for tests in all four kinds, inline and on workers. What a handler does is told by the request's text.
+ */
+#pragma once
+
+#include <pthread.h>
+
+#include <sky/rpc/client.h>
+#include <sky/rpc/server.h>
+
+#include "echo.pb-c.h"
+
+typedef enum EchoMethod {
+  ECHO_INLINE, /* answers its request, on the I/O thread */
+  ECHO_WORKER, /* the same on a worker */
+  ECHO_DEFER,  /* inline, deferred: hands the call to the test */
+  ECHO_COUNT,  /* server stream: 1 … number, then ends */
+  ECHO_SUM,    /* client stream: the sum of the numbers */
+  ECHO_CHAT,   /* bidi, inline: each message back */
+  ECHO_CHAT_WORKER,
+  ECHO_WATCH,  /* server stream that never ends by itself: hands the call to the test */
+  ECHO_CAPPED, /* deferred, with the longest deadline of 50 ms */
+  ECHO_METHODS,
+} EchoMethod;
+
+extern const SkyMethodDescriptor echo_methods[ECHO_METHODS];
+
+/* What the test sees of the handlers. */
+typedef struct EchoService {
+  pthread_mutex_t lock;
+  pthread_cond_t changed;
+  SkyCall *deferred[2048]; /* calls handed to the test, in order of arrival */
+  size_t deferred_count;
+  size_t cancelled_count;
+  size_t running;     /* handlers that wait in "block" */
+  bool released;      /* "block" may go on */
+  SkyContext context; /* of the last call; the principal is copied into texts */
+  char subject[64], owner[64], scopes[64], peer[64];
+  SkyClient *upstream; /* "forward" calls it */
+} EchoService;
+
+void echo_service_init(EchoService *service);
+void echo_service_finish(EchoService *service);
+SkyServiceBinding echo_service_binding(EchoService *service);
+void echo_service_release(EchoService *service); /* lets the blocked handlers go on */
+size_t echo_service_deferred(EchoService *service);
+size_t echo_service_cancelled(EchoService *service);
+size_t echo_service_running(EchoService *service);
