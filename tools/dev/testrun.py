@@ -29,6 +29,14 @@ def meson_tests(folder: Path, group: str, word: str | None) -> list[str]:
             if f"{_project(test)}:{group}" in test["suite"] and (not word or word in test["name"])]
 
 
+def strays(folder: Path, groups: tuple[str, ...]) -> set[str]:
+    """Groups that hold tests but would never be run, because nobody knows their name."""
+    answer = subprocess.run(["meson", "introspect", "--tests", str(folder)], stdout=subprocess.PIPE, check=True)
+    suites = {suite.partition(":")[2] for test in json.loads(answer.stdout) for suite in test["suite"]}
+    folders = {path.relative_to(ROOT / "tests").parts[0] for path in (ROOT / "tests").rglob("test_*.py")}
+    return {name for name in suites | folders if name not in groups}
+
+
 def _project(test: dict) -> str:
     return test["suite"][0].split(":")[0]
 

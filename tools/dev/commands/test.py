@@ -72,6 +72,20 @@ def _run_groups(label: str, folder, groups: list[str], options, results: list) -
             results.append((f"{label} {group}", total, time.monotonic() - begin))
 
 
+def _run_sanitized(background: _Background, groups: list[str], options, results: list) -> None:
+    """A sanitizer build that does not compile is one failure among the results, not the end of the report."""
+    flavour = background.folder.name
+    step(f"compiling {flavour}")
+    try:
+        build.configure(flavour)
+        background.finish()
+    except Refusal as refusal:
+        say(str(refusal), "red")
+        results.append((f"{flavour} compile", Tally(failed=1), 0.0))
+        return
+    _run_groups(flavour, background.folder, groups, options, results)
+
+
 def _report(results: list) -> int:
     total = sum((tally for _, tally, _ in results), Tally())
     rows = [["tests", "result", "time"]] + [[name, str(tally), f"{seconds:.0f} s"] for name, tally, seconds in results]
@@ -97,14 +111,14 @@ def run(options) -> int:
             step("compiling")
             normal = build.configure()
             build.compile_all(normal)
+            strays = testrun.strays(normal, GROUPS)
+            if strays:
+                raise Refusal(f"tests of no known group would not run: {', '.join(sorted(strays)) or 'without a suite'}")
             if background:
                 background.start()
             _run_groups("build", normal, groups, options, results)
         if background:
-            step(f"compiling {background.folder.name}")
-            build.configure(background.folder.name)
-            background.finish()
-            _run_groups(background.folder.name, background.folder, sanitized, options, results)
+            _run_sanitized(background, sanitized, options, results)
     finally:
         if background:
             background.stop()
