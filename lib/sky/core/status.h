@@ -46,6 +46,7 @@ typedef SkyError *SkyStatus;
 #define SKY_OK ((SkyStatus)NULL)
 #define SKY_PRINTF(format_at, values_at) __attribute__((format(printf, format_at, values_at)))
 #define SKY_MUST_USE __attribute__((warn_unused_result))
+#define SKY_NEVER_OK __attribute__((returns_nonnull)) /* lets the compiler see that an error path returns */
 
 /* One entry of google.rpc.BadRequest: which field (dotted path, "pickup_location.latitude") and what is wrong with it.
  */
@@ -55,8 +56,8 @@ typedef struct SkyFieldViolation {
 } SkyFieldViolation;
 
 /* A message is cut at 2 KiB, so that it always fits into a trailer. A code that is no error code becomes UNKNOWN. */
-SKY_MUST_USE SkyStatus sky_status_new(SkyCode code, const char *format, ...) SKY_PRINTF(2, 3);
-SKY_MUST_USE SkyStatus sky_status_newv(SkyCode code, const char *format, va_list values) SKY_PRINTF(2, 0);
+SKY_MUST_USE SKY_NEVER_OK SkyStatus sky_status_new(SkyCode code, const char *format, ...) SKY_PRINTF(2, 3);
+SKY_MUST_USE SKY_NEVER_OK SkyStatus sky_status_newv(SkyCode code, const char *format, va_list values) SKY_PRINTF(2, 0);
 
 /* Frees an error; SKY_OK is accepted. */
 void sky_status_free(SkyStatus status);
@@ -123,7 +124,7 @@ void sky_violations_add(SkyStatus *status, const char *field, const char *format
 #define SKY_UNAUTHENTICATED(...) sky_status_new(SKY_CODE_UNAUTHENTICATED, __VA_ARGS__)
 
 /* Out of memory, without allocating. */
-SKY_MUST_USE SkyStatus sky_status_no_memory(void);
+SKY_MUST_USE SKY_NEVER_OK SkyStatus sky_status_no_memory(void);
 
 #define SKY_TRY(expression)                                                                                            \
   do {                                                                                                                 \

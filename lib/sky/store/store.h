@@ -1,13 +1,15 @@
 /*
- * Store: protobuf messages as documents, on SQLite (embedded) or MongoDB, behind one small interface: what MongoDB, Cosmos DB and SQLite all have.
+ * Store: protobuf messages as documents, on SQLite (embedded) or MongoDB, behind one small interface: what MongoDB,
+ * Cosmos DB and SQLite all have.
  *
- * A collection is declared by message type, id field and indexes. Every document carries a version (1 when inserted, +1 by every replace);
- * replace and delete are compare-and-swap on it. There are no transactions over several documents: what must change together is one document, or
- * insert-only events (service/event_log.h).
+ * A collection is declared by message type, id field and indexes. Every document carries a version (1 when inserted, +1
+ * by every replace); replace and delete are compare-and-swap on it. There are no transactions over several documents:
+ * what must change together is one document, or insert-only events (service/event_log.h).
  *
- * Thread-safe. Calls block until the change is durable (SQLite: one writer thread commits what waits as a group), so they are for worker threads.
- * Errors: NOT_FOUND, ALREADY_EXISTS (id or unique index), ABORTED (version), DEADLINE_EXCEEDED, UNAVAILABLE (server away, busy, throttled),
- * RESOURCE_EXHAUSTED (arena or disk), INVALID_ARGUMENT (bad page token), DATA_LOSS (a stored document that cannot be read).
+ * Thread-safe. Calls block until the change is durable (SQLite: one writer thread commits what waits as a group), so
+ * they are for worker threads. Errors: NOT_FOUND, ALREADY_EXISTS (id or unique index), ABORTED (version),
+ * DEADLINE_EXCEEDED, UNAVAILABLE (server away, busy, throttled), RESOURCE_EXHAUSTED (arena or disk), INVALID_ARGUMENT
+ * (bad page token), DATA_LOSS (a stored document that cannot be read).
  */
 #pragma once
 
@@ -25,11 +27,11 @@
 enum { SKY_INDEX_MAX_FIELDS = 4, SKY_PAGE_MAX = 1000 };
 
 /*
- * An index over top-level or nested singular fields ("owner_id", "eta.time"), of type string, bool, integer, enum or Timestamp (ordered as time).
- * A document in which a field is unset has its zero value there.
+ * An index over top-level or nested singular fields ("owner_id", "eta.time"), of type string, bool, integer, enum or
+ * Timestamp (ordered as time). A document in which a field is unset has its zero value there.
  */
 typedef struct SkyIndex {
-  const char *name; /* "by_owner" */
+  const char *name;                         /* "by_owner" */
   const char *fields[SKY_INDEX_MAX_FIELDS]; /* the first is the shard key candidate; unused: NULL */
   bool unique;
 } SkyIndex;
@@ -45,8 +47,8 @@ typedef struct SkyCollection {
 typedef struct SkyStore SkyStore;
 
 typedef struct SkyStoreOptions {
-  const char *uri;          /* "sqlite:DIR" (file DIR/<database>.db), "sqlite::memory:", "mongodb://…", "mongodb+srv://…" */
-  const char *database;     /* the service's name: every service has its own */
+  const char *uri; /* "sqlite:DIR" (file DIR/<database>.db), "sqlite::memory:", "mongodb://…", "mongodb+srv://…" */
+  const char *database;                    /* the service's name: every service has its own */
   const SkyCollection *const *collections; /* must outlive the store */
   size_t collection_count;
   size_t max_queued_writes; /* SQLite; more wait until their deadline; 0: 4096 */
@@ -61,18 +63,21 @@ SKY_MUST_USE SkyStatus sky_store_ping(SkyStore *store, const SkyContext *context
 
 SKY_MUST_USE SkyStatus sky_store_insert(SkyStore *store, const SkyContext *context, const SkyCollection *collection,
                                         const ProtobufCMessage *document);
-/* Each on its own: results[i] gets SKY_OK or that document's error (the caller's to free). The return is of the whole. */
-SKY_MUST_USE SkyStatus sky_store_insert_many(SkyStore *store, const SkyContext *context, const SkyCollection *collection,
-                                             const ProtobufCMessage *const *documents, size_t count, SkyStatus *results);
+/* Each on its own: results[i] gets SKY_OK or that document's error (the caller's to free). The return is of the whole.
+ */
+SKY_MUST_USE SkyStatus sky_store_insert_many(SkyStore *store, const SkyContext *context,
+                                             const SkyCollection *collection, const ProtobufCMessage *const *documents,
+                                             size_t count, SkyStatus *results);
 /* ret_version may be NULL. */
-SKY_MUST_USE SkyStatus sky_store_get(SkyStore *store, const SkyContext *context, const SkyCollection *collection, const char *id,
-                                     SkyArena *arena, ProtobufCMessage **ret, int64_t *ret_version);
+SKY_MUST_USE SkyStatus sky_store_get(SkyStore *store, const SkyContext *context, const SkyCollection *collection,
+                                     const char *id, SkyArena *arena, ProtobufCMessage **ret, int64_t *ret_version);
 /* expected_version > 0. ABORTED when it has changed, NOT_FOUND when it is gone. */
 SKY_MUST_USE SkyStatus sky_store_replace(SkyStore *store, const SkyContext *context, const SkyCollection *collection,
-                                         const ProtobufCMessage *document, int64_t expected_version, int64_t *ret_version);
+                                         const ProtobufCMessage *document, int64_t expected_version,
+                                         int64_t *ret_version);
 /* expected_version 0: whatever it is. */
-SKY_MUST_USE SkyStatus sky_store_delete(SkyStore *store, const SkyContext *context, const SkyCollection *collection, const char *id,
-                                        int64_t expected_version);
+SKY_MUST_USE SkyStatus sky_store_delete(SkyStore *store, const SkyContext *context, const SkyCollection *collection,
+                                        const char *id, int64_t expected_version);
 
 /* A value to compare an indexed field with. */
 typedef struct SkyValue {
@@ -90,8 +95,9 @@ typedef struct SkyValue {
 #define SKY_V_TIME(v) ((SkyValue){.kind = SKY_VALUE_TIME, .as.time_ns = (v)})
 
 /*
- * A query always goes through an index: equality on its first fields, then optionally a range on the next one. Results are ordered by the index's fields,
- * then by id, so paging is stable while documents come and go. index NULL: all documents by id (range on the id).
+ * A query always goes through an index: equality on its first fields, then optionally a range on the next one. Results
+ * are ordered by the index's fields, then by id, so paging is stable while documents come and go. index NULL: all
+ * documents by id (range on the id).
  */
 typedef struct SkyQuery {
   const char *index;
