@@ -11,7 +11,7 @@ PURPOSES = ("build", "test", "lint", "ferretdb")
 DEBIAN = {
     "build": (
         "ca-certificates", "ccache", "check", "gcc", "git", "libc6-dev", "libgrpc-dev", "libmongoc-dev", "libnats-dev",
-        "libnghttp2-dev", "libprotobuf-c-dev", "libprotobuf-dev", "libsqlite3-dev", "make", "meson", "nats-server", "nginx",
+        "libnghttp2-dev", "libprotobuf-c-dev", "libprotobuf-dev", "libprotoc-dev", "libsqlite3-dev", "make", "meson", "nats-server", "nginx",
         "nginx-dev", "ninja-build", "pkg-config", "protobuf-c-compiler", "protobuf-compiler", "python3", "python3-venv",
     ),
     "test": (),
