@@ -5,6 +5,8 @@
 
 #include <math.h>
 
+#include <sky/core/time.h>
+
 double fleet_weight_kg(FleetSize size, double weight_kg) {
   static const double typical[] = {
       [FLEET_SIZE_NONE] = 1.0, [FLEET_SIZE_SMALL] = 1.0, [FLEET_SIZE_MEDIUM] = 3.0, [FLEET_SIZE_LARGE] = 6.0};
@@ -95,7 +97,8 @@ static bool accept_drone(void *user, GridItem *item, double distance_m) {
   return fleet_plan(choice->fleet, choice->rules, drone, choice->need, choice->now_ms, &choice->plan);
 }
 
-/* Could it ever: from its base, with a full battery? Drones of one base and make differ in nothing here, so the last answer is kept. */
+/* Could it ever: from its base, with a full battery? Drones of one base and make differ in nothing here, so the last
+ * answer is kept. */
 static bool could_ever(const Choice *choice) {
   const FleetDrone *like = NULL;
   for (size_t i = 0; i < choice->fleet->drone_count; i++) {

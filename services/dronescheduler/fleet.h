@@ -1,9 +1,9 @@
 /*
- * Fleet: drones, bases and zones in memory, and which drone is best for a delivery. Pure: no I/O, no clock, no locks (the scheduler's mutex
- * is around every call).
+ * Fleet: drones, bases and zones in memory, and which drone is best for a delivery. Pure: no I/O, no clock, no locks
+ * (the scheduler's mutex is around every call).
  *
- * Built at start from the stored documents and the drones' event logs; afterwards it is what the service decides by. Drones, bases and zones are owned
- * by the fleet; a pointer to one stays good until it is removed.
+ * Built at start from the stored documents and the drones' event logs; afterwards it is what the service decides by.
+ * Drones, bases and zones are owned by the fleet; a pointer to one stays good until it is removed.
  */
 #pragma once
 
@@ -21,7 +21,12 @@
 enum { FLEET_MAX_DRONES = 200000, FLEET_MAX_BASES = 20000, FLEET_MAX_ZONES = 2000 };
 
 /* Numbered as in fabrikam.common.v1.PackageSize. */
-typedef enum FleetSize { FLEET_SIZE_NONE = 0, FLEET_SIZE_SMALL = 1, FLEET_SIZE_MEDIUM = 2, FLEET_SIZE_LARGE = 3 } FleetSize;
+typedef enum FleetSize {
+  FLEET_SIZE_NONE = 0,
+  FLEET_SIZE_SMALL = 1,
+  FLEET_SIZE_MEDIUM = 2,
+  FLEET_SIZE_LARGE = 3
+} FleetSize;
 
 /* Numbered as in fabrikam.dronescheduler.v1.DroneState. */
 typedef enum FleetState {
@@ -94,10 +99,10 @@ typedef struct Fleet {
 } Fleet;
 
 typedef struct FleetRules {
-  double reserve_fraction;  /* part of the battery that stays untouched */
+  double reserve_fraction;    /* part of the battery that stays untouched */
   double assignable_fraction; /* with less charge a drone at its base is CHARGING */
-  double handling_way_m;    /* loading and unloading take as long as flying this far: holds under time compression */
-  int64_t offline_after_ms; /* not heard of for so long: not assigned */
+  double handling_way_m;      /* loading and unloading take as long as flying this far: holds under time compression */
+  int64_t offline_after_ms;   /* not heard of for so long: not assigned */
 } FleetRules;
 
 SKY_MUST_USE SkyStatus fleet_init(Fleet *fleet);
@@ -145,12 +150,12 @@ typedef enum FleetAnswer {
 } FleetAnswer;
 
 /* True when the drone could, from where it is with the charge it has. */
-bool fleet_plan(const Fleet *fleet, const FleetRules *rules, const FleetDrone *drone, const FleetNeed *need, int64_t now_ms,
-                FleetPlan *ret);
+bool fleet_plan(const Fleet *fleet, const FleetRules *rules, const FleetDrone *drone, const FleetNeed *need,
+                int64_t now_ms, FleetPlan *ret);
 
 /*
- * The nearest able drone to the pickup; among equally near ones that with the smallest id. spare: drones that are kept for somebody else. An empty
- * fleet is ALL_BUSY: it has not registered yet.
+ * The nearest able drone to the pickup; among equally near ones that with the smallest id. spare: drones that are kept
+ * for somebody else. An empty fleet is ALL_BUSY: it has not registered yet.
  */
 FleetAnswer fleet_choose(const Fleet *fleet, const FleetRules *rules, const FleetNeed *need, FleetDrone *const *spare,
                          size_t spare_count, int64_t now_ms, FleetDrone **ret, FleetPlan *ret_plan);

@@ -1,8 +1,9 @@
 /*
  * Life: what a drone's event log says of it: which delivery it has, how far its flight is, whether it has failed. Pure.
  *
- * life_step() decides what an event of the outside (an assignment, a frame, a release) means and returns facts; life_apply() folds a fact into
- * the state. A fact is appended to the drone's log before it is applied, so state = fold of the log, now and after a restart.
+ * life_step() decides what an event of the outside (an assignment, a frame, a release) means and returns facts;
+ * life_apply() folds a fact into the state. A fact is appended to the drone's log before it is applied, so state = fold
+ * of the log, now and after a restart.
  *
  * Not thread-safe: the caller serialises per drone.
  */
@@ -83,9 +84,9 @@ typedef struct LifeFact {
   LifePlace place;
   double battery_fraction;
   double speed_mps;
-  bool completed;           /* RELEASED */
-  bool package_on_board;    /* FAILED */
-  double distance_m;        /* RELEASED: way flown */
+  bool completed;        /* RELEASED */
+  bool package_on_board; /* FAILED */
+  double distance_m;     /* RELEASED: way flown */
   LifeReason reason;
   char other_drone_id[LIFE_ID_SIZE]; /* ASSIGNED: the drone that had it before */
 } LifeFact;
@@ -113,10 +114,10 @@ typedef struct LifeEvent {
 } LifeEvent;
 
 typedef enum LifeOutcome {
-  LIFE_CHANGED,   /* facts to be appended */
-  LIFE_SAME,      /* nothing new: a repeat or an old frame */
+  LIFE_CHANGED,    /* facts to be appended */
+  LIFE_SAME,       /* nothing new: a repeat or an old frame */
   LIFE_IMPOSSIBLE, /* contradicts what is known */
-  LIFE_TOO_LATE,  /* release or new terms after pickup */
+  LIFE_TOO_LATE,   /* release or new terms after pickup */
 } LifeOutcome;
 
 typedef struct LifeFacts {

@@ -95,14 +95,15 @@ static const Zone *first_in_the_way(const Search *search, SkyPoint from, SkyPoin
   return NULL;
 }
 
-/* The corner moved away from the middle of the polygon. */
-static SkyPoint outside_of(const Zone *zone, SkyPoint corner) {
-  SkyPoint middle = {0, 0};
-  for (size_t i = 0; i < zone->corner_count; i++) {
-    middle.latitude += zone->corners[i].latitude / (double)zone->corner_count;
-    middle.longitude += zone->corners[i].longitude / (double)zone->corner_count;
-  }
-  return sky_geo_destination(corner, sky_geo_bearing(middle, corner), CLEARANCE_M);
+/* The corner moved outwards, away from both its sides. (Where the polygon bends inwards that lies inside: no shortest
+ * way turns there.) */
+static SkyPoint outside_of(const Zone *zone, size_t index) {
+  const SkyPoint corner = zone->corners[index];
+  const double before = sky_geo_bearing(corner, zone->corners[(index + zone->corner_count - 1) % zone->corner_count]);
+  const double after = sky_geo_bearing(corner, zone->corners[(index + 1) % zone->corner_count]);
+  const double north = cos(before * M_PI / 180.0) + cos(after * M_PI / 180.0);
+  const double east = sin(before * M_PI / 180.0) + sin(after * M_PI / 180.0);
+  return sky_geo_destination(corner, atan2(-east, -north) * 180.0 / M_PI, CLEARANCE_M);
 }
 
 static void add_corners(Search *search) {
@@ -111,7 +112,7 @@ static void add_corners(Search *search) {
     if (!zone_holds(zone, search->from_ms, search->to_ms))
       continue;
     for (size_t i = 0; i < zone->corner_count && search->node_count < ROUTE_MAX_NODES; i++) {
-      const SkyPoint turn = outside_of(zone, zone->corners[i]);
+      const SkyPoint turn = outside_of(zone, i);
       if (first_in_the_way(search, turn, turn) == NULL)
         search->node[search->node_count++] = turn;
     }
@@ -121,7 +122,8 @@ static void add_corners(Search *search) {
 static size_t nearest_open(const Search *search) {
   size_t nearest = SIZE_MAX;
   for (size_t i = 0; i < search->node_count; i++) {
-    if (!search->done[i] && isfinite(search->best[i]) && (nearest == SIZE_MAX || search->best[i] < search->best[nearest]))
+    if (!search->done[i] && isfinite(search->best[i]) &&
+        (nearest == SIZE_MAX || search->best[i] < search->best[nearest]))
       nearest = i;
   }
   return nearest;
