@@ -133,9 +133,40 @@ static void check_message(Model *model, const File *file, const Message *message
 
 /* ---- messages ---- */
 
-static void emit_typedef(const Message *message, SkyBuf *out) {
+static bool is_proto3(const File *file) {
+  return file->proto->syntax != NULL && strcmp(file->proto->syntax, "proto3") == 0;
+}
+
+static const char *base_member(const Model *model, const Message *message) {
+  for (size_t i = 0; i < message->proto->n_field; i++) {
+    if (strcmp(sky_names_c_member(model->arena, message->proto->field[i]->name), "base") == 0)
+      return SKY_BASE_MEMBER;
+  }
+  return "base";
+}
+
+/*
+ * protoc-gen-c's own initialiser is positional, and makes compilers warn where a oneof begins with a struct. In proto3
+ * only strings do not begin as zero.
+ */
+static void emit_init(const Model *model, const Message *message, SkyBuf *out) {
+  if (!is_proto3(message->file)) {
+    sky_buf_printf(out, "#define %s_INIT %s__INIT\n", message->short_name, message->c_upper);
+    return;
+  }
+  sky_buf_printf(out, "#define %s_INIT {.%s = PROTOBUF_C_MESSAGE_INIT(&%s__descriptor)", message->short_name,
+                 base_member(model, message), message->c_lower);
+  for (size_t i = 0; i < message->proto->n_field; i++) {
+    const FieldProto *field = message->proto->field[i];
+    if (field->type == TYPE(STRING) && !sky_field_is_repeated(field) && sky_field_oneof(field) < 0)
+      sky_buf_printf(out, ", .%s = protobuf_c_empty_string", sky_names_c_member(model->arena, field->name));
+  }
+  sky_buf_append_text(out, "}\n");
+}
+
+static void emit_typedef(const Model *model, const Message *message, SkyBuf *out) {
   sky_buf_printf(out, "typedef %s %s;\n", message->c_type, message->short_name);
-  sky_buf_printf(out, "#define %s_INIT %s__INIT\n", message->short_name, message->c_upper);
+  emit_init(model, message, out);
   sky_buf_printf(out, "#define %s_descriptor (&%s__descriptor)\n", message->short_name, message->c_lower);
 }
 
@@ -188,14 +219,13 @@ static void emit_enum(const Enum *type, SkyBuf *out) {
     sky_buf_printf(out, "#define %s%s %s__%s\n", type->value_prefix, type->proto->value[i]->name, type->c_upper,
                    type->proto->value[i]->name);
   sky_buf_printf(out, "#define %s_descriptor (&%s__descriptor)\n", e, type->c_lower);
-  sky_buf_printf(
-      out,
-      "/* \"%s\" and the like; \"\" for a number the contract does not have. */\n"
-      "static inline const char *%s_name(%s value) {\n"
-      "  const ProtobufCEnumValue *found_ = protobuf_c_enum_descriptor_get_value(%s_descriptor, (int)value);\n"
-      "  return found_ == NULL ? \"\" : found_->name;\n"
-      "}\n",
-      type->proto->n_value > 0 ? type->proto->value[0]->name : "", e, e, e);
+  sky_buf_printf(out,
+                 "/* \"%s\" and the like; \"\" for a number the contract does not have. */\n"
+                 "static inline const char *%s_name(%s value) {\n"
+                 "  const ProtobufCEnumValue *found_ = sky_enum_find(%s_descriptor, (int)value);\n"
+                 "  return found_ == NULL ? \"\" : found_->name;\n"
+                 "}\n",
+                 type->proto->n_value > 0 ? type->proto->value[0]->name : "", e, e, e);
   sky_buf_printf(
       out,
       "static inline bool %s_from_name(const char *name, %s *ret) {\n"
@@ -334,7 +364,7 @@ void sky_emit_message_header(Model *model, File *file, SkyBuf *out) {
     emit_enum(file->enums[i], out);
   for (size_t i = 0; i < file->message_count; i++) {
     check_message(model, file, file->messages[i]);
-    emit_typedef(file->messages[i], out);
+    emit_typedef(model, file->messages[i], out);
     if (file->messages[i]->is_map_entry)
       continue;
     emit_wrappers(model, file->messages[i], out);

@@ -85,7 +85,7 @@ static void add_option(const Model *model, ProtobufCMessage *options, const uint
 }
 
 static void rename_base(const Model *model, MessageProto *message) {
-  static const uint8_t base_field_name[] = {3 << 3 | 2, 8, 'm', 'e', 's', 's', 'a', 'g', 'e', '_'};
+  static const char base_field_name[] = "\x1a\x08" SKY_BASE_MEMBER; /* field 3, 8 bytes */
   for (size_t i = 0; i < message->n_field; i++) {
     if (strcmp(sky_names_c_member(model->arena, message->field[i]->name), "base") != 0)
       continue;
@@ -93,7 +93,7 @@ static void rename_base(const Model *model, MessageProto *message) {
       message->options = sky_gen_alloc(model->arena, sizeof(*message->options));
       google__protobuf__message_options__init(message->options);
     }
-    add_option(model, &message->options->base, base_field_name, sizeof(base_field_name));
+    add_option(model, &message->options->base, (const uint8_t *)base_field_name, sizeof(base_field_name) - 1);
   }
 }
 

@@ -11,6 +11,9 @@
 
 #include "model.h"
 
+/* What the first member of a message is called whose contract has a field "base". */
+#define SKY_BASE_MEMBER "message_"
+
 /* Changes the request in place. It must be another copy than the model's. */
 void sky_rewrite_request(const Model *model, PluginRequest *request);
 

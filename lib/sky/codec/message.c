@@ -46,3 +46,17 @@ const char *sky_message_string_field(const ProtobufCMessage *message, const char
   memcpy(&text, (const char *)message + field->offset, sizeof(text));
   return text == NULL ? "" : text;
 }
+
+const ProtobufCEnumValue *sky_enum_find(const ProtobufCEnumDescriptor *type, int number) {
+  unsigned first = 0, end = type->n_values; /* values are sorted by number */
+  while (first < end) {
+    const unsigned middle = first + (end - first) / 2;
+    if (type->values[middle].value == number)
+      return &type->values[middle];
+    if (type->values[middle].value < number)
+      first = middle + 1;
+    else
+      end = middle;
+  }
+  return NULL;
+}

@@ -1,6 +1,7 @@
 /*
- * Message: protobuf-c messages, made safe. protobuf-c neither bounds recursion nor checks UTF-8, and an embedded NUL silently
- * cuts a string (grpc.md); so bytes are scanned before they are unpacked, and unpacked into an arena whose budget bounds them.
+ * Message: protobuf-c messages, made safe. protobuf-c neither bounds recursion nor checks UTF-8, and an embedded NUL
+ * silently cuts a string (grpc.md); so bytes are scanned before they are unpacked, and unpacked into an arena whose
+ * budget bounds them.
  */
 #pragma once
 
@@ -14,9 +15,9 @@
 enum { SKY_MESSAGE_MAX_DEPTH = 64 };
 
 /*
- * Unpacks wire bytes of this type into the arena. INVALID_ARGUMENT for malformed bytes, a string that is not UTF-8 or holds a NUL
- * (the field is named), or nesting deeper than SKY_MESSAGE_MAX_DEPTH; RESOURCE_EXHAUSTED when the arena's budget is spent.
- * The message lives as long as the arena; never call protobuf-c's free on it.
+ * Unpacks wire bytes of this type into the arena. INVALID_ARGUMENT for malformed bytes, a string that is not UTF-8 or
+ * holds a NUL (the field is named), or nesting deeper than SKY_MESSAGE_MAX_DEPTH; RESOURCE_EXHAUSTED when the arena's
+ * budget is spent. The message lives as long as the arena; never call protobuf-c's free on it.
  */
 SKY_MUST_USE SkyStatus sky_message_unpack(const ProtobufCMessageDescriptor *type, SkyStr wire, SkyArena *arena,
                                           ProtobufCMessage **ret);
@@ -32,3 +33,6 @@ ProtobufCMessage *sky_message_create(const ProtobufCMessageDescriptor *type, Sky
 
 /* The text of a top-level string field, "" when unset. The field must exist and be a singular string (asserted). */
 const char *sky_message_string_field(const ProtobufCMessage *message, const char *field);
+
+/* The value with this number; NULL when the contract has none. (protobuf-c's own search overflows at INT_MAX.) */
+const ProtobufCEnumValue *sky_enum_find(const ProtobufCEnumDescriptor *type, int number);

@@ -1,11 +1,13 @@
 #include <sky/codec/rules.h>
 
 #include <inttypes.h>
+#include <locale.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include <sky/codec/message.h>
 #include <sky/codec/rule_tables.h>
 
 enum { MAX_VIOLATIONS = 32, MAX_PATH = 512, QUADRATIC_ITEMS = 16, SHOWN_KEY_BYTES = 64 };
@@ -171,6 +173,17 @@ static int compare(Kind kind, SkyNumber a, SkyNumber b) {
   return (a.i > b.i) - (a.i < b.i);
 }
 
+/* "1.5s", as protobuf writes a Duration in JSON. A Duration's seconds and nanos have the same sign. */
+static void write_time(SkyNumber number, char text[64]) {
+  const bool negative = number.t.seconds < 0 || number.t.nanos < 0;
+  const uint64_t seconds = negative ? 0 - (uint64_t)number.t.seconds : (uint64_t)number.t.seconds;
+  int size = snprintf(text, 64, "%s%" PRIu64 ".%09d", negative ? "-" : "", seconds, abs(number.t.nanos));
+  while (text[size - 1] == '0')
+    size--;
+  size -= text[size - 1] == '.';
+  memcpy(text + size, "s", 2);
+}
+
 static void write_number(Kind kind, SkyNumber number, char text[64]) {
   switch (kind) {
   case UNSIGNED:
@@ -180,10 +193,7 @@ static void write_number(Kind kind, SkyNumber number, char text[64]) {
     snprintf(text, 64, "%.15g", number.d);
     break;
   case TIME:
-    if (number.t.nanos == 0)
-      snprintf(text, 64, "%" PRId64 "s", number.t.seconds);
-    else
-      snprintf(text, 64, "%.9gs", (double)number.t.seconds + (double)number.t.nanos / 1e9);
+    write_time(number, text);
     break;
   case SIGNED:
     snprintf(text, 64, "%" PRId64, number.i);
@@ -253,8 +263,15 @@ static _Thread_local SkyPattern *pattern_to_compile;
  * nothing. */
 static void compile_pattern(void) {
   SkyPattern *pattern = pattern_to_compile;
+  /* In the C locale, whatever the program's is: the expression is made for bytes. */
+  const locale_t c_locale = newlocale(LC_ALL_MASK, "C", (locale_t)0);
+  const locale_t before = c_locale == (locale_t)0 ? (locale_t)0 : uselocale(c_locale);
   if (regcomp(&pattern->compiled, pattern->expression, REG_EXTENDED | REG_NOSUB) != 0)
     pattern->expression = NULL;
+  if (c_locale != (locale_t)0) {
+    uselocale(before);
+    freelocale(c_locale);
+  }
 }
 
 static bool matches(SkyPattern *pattern, SkyStr text) {
@@ -325,8 +342,7 @@ static void apply_number_rule(Check *check, const Place *place, const Value *val
     refuse_range(check, place, kind, rule->as.range);
   else if (rule->op == SKY_RULE_FINITE && !isfinite(number.d))
     refuse(check, place, "must be a finite number");
-  else if (rule->op == SKY_RULE_DEFINED_ONLY &&
-           protobuf_c_enum_descriptor_get_value(value->field->descriptor, (int)number.i) == NULL)
+  else if (rule->op == SKY_RULE_DEFINED_ONLY && sky_enum_find(value->field->descriptor, (int)number.i) == NULL)
     refuse(check, place, "must be one of the enum's values");
 }
 
@@ -531,11 +547,10 @@ static bool is_present(const ProtobufCMessage *message, const ProtobufCFieldDesc
     return *(const size_t *)quantifier > 0;
   if ((field->flags & PROTOBUF_C_FIELD_FLAG_ONEOF) && *(const uint32_t *)quantifier != field->id)
     return false;
-  if (field->type == PROTOBUF_C_TYPE_MESSAGE)
+  const bool is_optional = field->label == PROTOBUF_C_LABEL_OPTIONAL;
+  if (field->type == PROTOBUF_C_TYPE_MESSAGE || (is_optional && field->type == PROTOBUF_C_TYPE_STRING))
     return read_pointer((const char *)message + field->offset) != NULL;
-  if (field->label == PROTOBUF_C_LABEL_OPTIONAL && field->type != PROTOBUF_C_TYPE_STRING)
-    return *(const protobuf_c_boolean *)quantifier != 0;
-  return true;
+  return !is_optional || *(const protobuf_c_boolean *)quantifier != 0;
 }
 
 static bool has_presence(const ProtobufCFieldDescriptor *field) {
