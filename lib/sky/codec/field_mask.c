@@ -160,7 +160,7 @@ static void check_path(const ProtobufCMessageDescriptor *type, const char *text,
     sky_violations_add(violations, "update_mask", "\"%.*s\" cannot be changed", 100, text);
 }
 
-SkyStatus sky_field_mask_apply(char *const *paths, size_t path_count, const char *const *changeable,
+SkyStatus sky_field_mask_apply(const char *const *paths, size_t path_count, const char *const *changeable,
                                const ProtobufCMessage *source, ProtobufCMessage *target, SkyArena *arena) {
   const ProtobufCMessageDescriptor *type = target->descriptor;
   SkyStatus violations = SKY_OK;

@@ -19,5 +19,5 @@
  * changeable: NULL-terminated names of the top-level fields that may be named; NULL: all. INVALID_ARGUMENT with a violation of "update_mask" for a
  * path that does not exist or may not be changed, and when there is no path at all; the target is then as it was. "*" names all that is changeable.
  */
-SKY_MUST_USE SkyStatus sky_field_mask_apply(char *const *paths, size_t path_count, const char *const *changeable,
+SKY_MUST_USE SkyStatus sky_field_mask_apply(const char *const *paths, size_t path_count, const char *const *changeable,
                                             const ProtobufCMessage *source, ProtobufCMessage *target, SkyArena *arena);

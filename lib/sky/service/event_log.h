@@ -1,10 +1,11 @@
 /*
  * Event log: lifecycle aggregates as insert-only events, with an outbox.
  *
- * An aggregate (a delivery, a saga, a drone) is the fold of its records. A record is inserted under the id "<aggregate>/<version>"; a duplicate id
- * means that somebody else was first (ABORTED: load again and decide anew). That is atomic on every store. A record carries the events to publish, so
- * change and outbox are one insert. After the insert the log projects (brings read models up to date), publishes in order and then marks the record
- * published; what a crash leaves unmarked is projected and published again by the sweeper. So projection and consumers are idempotent.
+ * An aggregate (a delivery, a saga, a drone) is the fold of its records. A record is inserted under the id
+ * "<aggregate>/<version>"; a duplicate id means that somebody else was first (ABORTED: load again and decide anew).
+ * That is atomic on every store. A record carries the events to publish, so change and outbox are one insert. After the
+ * insert the log projects (brings read models up to date), publishes in order and then marks the record published; what
+ * a crash leaves unmarked is projected and published again by the sweeper. So projection and consumers are idempotent.
  *
  * Thread-safe. Calls block: for worker threads.
  */
@@ -20,7 +21,7 @@ typedef struct SkyEventLogOptions {
   SkyStore *store; /* opened with sky_event_log_collection(name) among its collections */
   SkyBus *bus;
   const SkyClock *clock;
-  const SkyCollection *collection; /* from SKY_EVENT_LOG_COLLECTION */
+  const SkyCollection *collection;  /* from SKY_EVENT_LOG_COLLECTION */
   const SkyEventType *const *types; /* NULL-terminated: every event that is ever appended */
   /* Brings the read model of one aggregate up to date with the log. Idempotent, may run twice at once. May be NULL. */
   SkyStatus (*project)(void *self, const SkyContext *context, const char *aggregate_id);
@@ -28,7 +29,8 @@ typedef struct SkyEventLogOptions {
   size_t max_pending; /* records waiting for publication in memory; more are left to the sweeper; 0: 4096 */
 } SkyEventLogOptions;
 
-/* Declares the collection of a log's records: static const SkyCollection log = SKY_EVENT_LOG_COLLECTION("delivery_events"); */
+/* Declares the collection of a log's records: static const SkyCollection log =
+ * SKY_EVENT_LOG_COLLECTION("delivery_events"); */
 extern const ProtobufCMessageDescriptor *const sky_event_log_record_type;
 extern const SkyIndex sky_event_log_indexes[2];
 
@@ -37,18 +39,20 @@ void sky_event_log_destroy(SkyEventLog *log); /* waits for publications in progr
 
 /* One event of an aggregate. */
 typedef struct SkyLogged {
-  const SkyEventType *type; /* NULL: an event of a newer release that this one does not know */
+  const SkyEventType *type;      /* NULL: an event of a newer release that this one does not know */
   const ProtobufCMessage *event; /* NULL then */
   int64_t version;
   int64_t time_ms;
 } SkyLogged;
 
-/* Calls visit for every event in order. *ret_version is that of the last record, 0 when there is none (not an error). */
-SKY_MUST_USE SkyStatus sky_event_log_load(SkyEventLog *log, const SkyContext *context, const char *aggregate_id, SkyArena *arena,
-                                          SkyStatus (*visit)(void *user, const SkyLogged *logged), void *user,
-                                          int64_t *ret_version);
+/* Calls visit for every event in order. *ret_version is that of the last record, 0 when there is none (not an error).
+ */
+SKY_MUST_USE SkyStatus sky_event_log_load(SkyEventLog *log, const SkyContext *context, const char *aggregate_id,
+                                          SkyArena *arena, SkyStatus (*visit)(void *user, const SkyLogged *logged),
+                                          void *user, int64_t *ret_version);
 
-/* The same for the records after after_version only: for who keeps snapshots. *ret_version is at least after_version. */
+/* The same for the records after after_version only: for who keeps snapshots. *ret_version is at least after_version.
+ */
 SKY_MUST_USE SkyStatus sky_event_log_load_after(SkyEventLog *log, const SkyContext *context, const char *aggregate_id,
                                                 int64_t after_version, SkyArena *arena,
                                                 SkyStatus (*visit)(void *user, const SkyLogged *logged), void *user,
@@ -60,8 +64,8 @@ typedef struct SkyAppend {
 } SkyAppend;
 
 /*
- * Appends events as one record after expected_version (0: the aggregate is new). ABORTED when somebody else did meanwhile. Returns when the record
- * is durable and projected; publication follows in the background.
+ * Appends events as one record after expected_version (0: the aggregate is new). ABORTED when somebody else did
+ * meanwhile. Returns when the record is durable and projected; publication follows in the background.
  */
 SKY_MUST_USE SkyStatus sky_event_log_append(SkyEventLog *log, const SkyContext *context, const char *aggregate_id,
                                             int64_t expected_version, const SkyAppend *events, size_t count);
@@ -75,11 +79,12 @@ typedef struct SkyAppendTo {
 } SkyAppendTo;
 
 /*
- * Appends to different aggregates at once, for the price of one commit. Each stands alone: results[i] gets what sky_event_log_append() would have
- * returned (the caller's to free), and the return is an error only when nothing could be tried at all (then no result is set).
+ * Appends to different aggregates at once, for the price of one commit. Each stands alone: results[i] gets what
+ * sky_event_log_append() would have returned (the caller's to free), and the return is an error only when nothing could
+ * be tried at all (then no result is set).
  */
-SKY_MUST_USE SkyStatus sky_event_log_append_many(SkyEventLog *log, const SkyContext *context, const SkyAppendTo *appends,
-                                                 size_t count, SkyStatus *results);
+SKY_MUST_USE SkyStatus sky_event_log_append_many(SkyEventLog *log, const SkyContext *context,
+                                                 const SkyAppendTo *appends, size_t count, SkyStatus *results);
 
 /* Projects and publishes what was left unpublished for at least a minimum age; for sky_service_every(). */
 SKY_MUST_USE SkyStatus sky_event_log_sweep(SkyEventLog *log, const SkyContext *context, int64_t min_age_ms);
