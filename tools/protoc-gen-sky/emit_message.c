@@ -281,10 +281,10 @@ static const char *oneof_constant(const Model *model, const Message *message, co
 /* has, set and clear of a member: the two assignments of a oneof must not be forgotten apart. */
 static void emit_oneof_member(Model *model, const Message *message, const char *oneof, const FieldProto *field,
                               SkyBuf *out) {
-  const char *m = message->short_name, *f = field->name;
+  const char *m = message->short_name, *f = sky_names_lower(model->arena, field->name);
   const char *case_member = sky_gen_printf(model->arena, "%s_case", sky_names_c_lower(model->arena, oneof));
   const char *constant = oneof_constant(model, message, oneof, field);
-  const char *member = sky_names_c_member(model->arena, f);
+  const char *member = sky_names_c_member(model->arena, field->name);
   const char *verbs[] = {"has", "set", "clear"};
   for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++)
     take(model, message->file, message, sky_gen_printf(model->arena, "_%s_%s", verbs[i], f));

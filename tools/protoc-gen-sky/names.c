@@ -191,15 +191,16 @@ bool sky_names_is_macro(const char *member) {
   return is_in(member, macros, sizeof(macros) / sizeof(macros[0]));
 }
 
-char *sky_names_c_member(SkyArena *arena, const char *name) {
-  char *member = sky_gen_printf(arena, "%s_", name);
-  for (char *c = member; *c != '\0'; c++)
+char *sky_names_lower(SkyArena *arena, const char *name) {
+  char *text = sky_gen_printf(arena, "%s", name);
+  for (char *c = text; *c != '\0'; c++)
     *c = (char)tolower((unsigned char)*c);
-  const size_t size = strlen(name);
-  member[size] = '\0';
-  if (is_reserved(member))
-    member[size] = '_';
-  return member;
+  return text;
+}
+
+char *sky_names_c_member(SkyArena *arena, const char *name) {
+  char *member = sky_names_lower(arena, name);
+  return is_reserved(member) ? sky_gen_printf(arena, "%s_", member) : member;
 }
 
 /* An underscore before a capital that follows a small letter or digit, or that begins a word after capitals
@@ -214,13 +215,6 @@ char *sky_names_snake(SkyArena *arena, const char *name) {
       *to++ = '_';
     *to++ = (char)tolower((unsigned char)name[i]);
   }
-  return text;
-}
-
-char *sky_names_upper(SkyArena *arena, const char *name) {
-  char *text = sky_gen_printf(arena, "%s", name);
-  for (char *c = text; *c != '\0'; c++)
-    *c = (char)toupper((unsigned char)*c);
   return text;
 }
 

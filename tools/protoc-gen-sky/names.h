@@ -24,7 +24,7 @@ char *sky_names_c_member(SkyArena *arena, const char *name);
 char *sky_names_camel(SkyArena *arena, const char *name);
 /* "GetDelivery" to "get_delivery", "HTTPGet" to "http_get". */
 char *sky_names_snake(SkyArena *arena, const char *name);
-char *sky_names_upper(SkyArena *arena, const char *name);
+char *sky_names_lower(SkyArena *arena, const char *name); /* letter by letter */
 
 /* "fabrikam.delivery.v1" to "delivery_v1"; "" when there is no package. */
 char *sky_names_default_prefix(SkyArena *arena, const char *package);

@@ -55,18 +55,18 @@ static const char *control_of(char letter) {
   }
 }
 
-static void append_bracket(SkyBuf *out, bool negated, const char *inside) {
+static void append_bracket(SkyBuf *out, bool negated, const char *inside, const char *dash) {
   if (negated)
-    sky_buf_printf(out, "([^%s" CONTINUATION "][" CONTINUATION "]*)", inside);
+    sky_buf_printf(out, "([^%s" CONTINUATION "%s][" CONTINUATION "]*)", inside, dash);
   else
-    sky_buf_printf(out, "[%s]", inside);
+    sky_buf_printf(out, "[%s%s]", inside, dash);
 }
 
 static void translate_escape(Translation *t) {
   const char letter = t->at[1];
   const char *inside = class_of(letter);
   if (inside != NULL)
-    append_bracket(&t->out, isupper((unsigned char)letter), inside);
+    append_bracket(&t->out, isupper((unsigned char)letter), inside, "");
   else if (control_of(letter) != NULL)
     sky_buf_append_text(&t->out, control_of(letter));
   else if (letter == 'A' || letter == 'z')
@@ -143,19 +143,13 @@ static void translate_bracket(Translation *t) {
   read_bracket(t, &bracket);
   sky_buf_append_byte(&bracket.others, '\0');
   const char *others = (const char *)bracket.others.data;
-  /* In a negated one the continuation bytes follow, so a dash goes before them, where a range cannot begin: as its own
-   * range. */
   char inside[512] = "";
-  const bool only_caret = bracket.has_caret && !bracket.has_close && *others == '\0' && !bracket.negated;
-  if (only_caret)
+  if (bracket.has_caret && !bracket.has_close && *others == '\0' && !bracket.negated)
     fail(t, "a bracket of a caret alone", "[^");
-  else if ((size_t)snprintf(inside, sizeof(inside), "%s%s%s%s", bracket.has_close ? "]" : "", others,
-                            bracket.has_caret ? "^" : "",
-                            !bracket.has_dash ? ""
-                            : bracket.negated ? "---"
-                                              : "-") >= sizeof(inside))
+  else if ((size_t)snprintf(inside, sizeof(inside), "%s%s%s", bracket.has_close ? "]" : "", others,
+                            bracket.has_caret ? "^" : "") >= sizeof(inside))
     fail(t, "a bracket this long", "[");
-  append_bracket(&t->out, bracket.negated, inside);
+  append_bracket(&t->out, bracket.negated, inside, bracket.has_dash ? "-" : "");
   sky_buf_finish(&bracket.others);
 }
 
@@ -188,7 +182,7 @@ static void translate_one(Translation *t) {
   } else if (*t->at == '(') {
     translate_group(t);
   } else if (*t->at == '.') {
-    append_bracket(&t->out, true, "\n");
+    append_bracket(&t->out, true, "\n", "");
     t->at++;
   } else if ((unsigned char)*t->at >= 0x80) {
     translate_sequence(t);
