@@ -7,7 +7,7 @@ import sys
 from dev.term import Refusal, paint
 
 # Order of --help: what a newcomer needs first.
-COMMANDS = ("demo", "test", "up", "down", "status", "logs", "build", "lint", "fmt", "clean")
+COMMANDS = ("demo", "test", "up", "down", "status", "logs", "bench", "build", "lint", "fmt", "clean")
 
 
 def _parser() -> argparse.ArgumentParser:

