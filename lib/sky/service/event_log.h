@@ -29,10 +29,17 @@ typedef struct SkyEventLogOptions {
   size_t max_pending; /* records waiting for publication in memory; more are left to the sweeper; 0: 4096 */
 } SkyEventLogOptions;
 
+/* A log's records are sky.service.v1.EventRecord (proto/sky/service/v1/event_log.proto). */
+extern const ProtobufCMessageDescriptor sky__service__v1__event_record__descriptor;
+extern const SkyIndex sky_event_log_indexes[2];
+
 /* Declares the collection of a log's records: static const SkyCollection log =
  * SKY_EVENT_LOG_COLLECTION("delivery_events"); */
-extern const ProtobufCMessageDescriptor *const sky_event_log_record_type;
-extern const SkyIndex sky_event_log_indexes[2];
+#define SKY_EVENT_LOG_COLLECTION(collection_name)                                                                      \
+  {                                                                                                                    \
+    .name = (collection_name), .type = &sky__service__v1__event_record__descriptor, .id_field = "id",                  \
+    .indexes = sky_event_log_indexes, .index_count = 2                                                                 \
+  }
 
 SKY_MUST_USE SkyStatus sky_event_log_create(const SkyEventLogOptions *options, SkyEventLog **ret);
 void sky_event_log_destroy(SkyEventLog *log); /* waits for publications in progress; NULL-safe */
@@ -64,8 +71,10 @@ typedef struct SkyAppend {
 } SkyAppend;
 
 /*
- * Appends events as one record after expected_version (0: the aggregate is new). ABORTED when somebody else did
- * meanwhile. Returns when the record is durable and projected; publication follows in the background.
+ * Appends events as one record after expected_version (0: the aggregate is new), which must be the version that was
+ * loaded. ABORTED when somebody else did meanwhile. Returns when the record is durable and projected; publication
+ * follows in the background. A projection that fails is no error of the append, because the record stands: the sweeper
+ * projects and publishes it. After DEADLINE_EXCEEDED or UNAVAILABLE the record may stand as well: loading tells.
  */
 SKY_MUST_USE SkyStatus sky_event_log_append(SkyEventLog *log, const SkyContext *context, const char *aggregate_id,
                                             int64_t expected_version, const SkyAppend *events, size_t count);
@@ -90,7 +99,8 @@ SKY_MUST_USE SkyStatus sky_event_log_append_many(SkyEventLog *log, const SkyCont
 SKY_MUST_USE SkyStatus sky_event_log_sweep(SkyEventLog *log, const SkyContext *context, int64_t min_age_ms);
 
 typedef struct SkyEventLogStats {
-  uint64_t appended, published, swept, publish_failed;
+  uint64_t appended, published, swept; /* records; swept ones are published too */
+  uint64_t project_failed, publish_failed;
   size_t pending;
 } SkyEventLogStats;
 SkyEventLogStats sky_event_log_stats(SkyEventLog *log);

@@ -164,22 +164,22 @@ SkyStatus sky_store_get(SkyStore *store, const SkyContext *context, const SkyCol
   return SKY_OK;
 }
 
-/* ---- many inserts ---- */
+/* ---- many documents ---- */
 
-/* Sends the documents that have an id; those without one get their error at once. */
-static SkyStatus insert_batch(SkyStore *store, const SkyContext *context, const SkySchema *schema,
-                              const ProtobufCMessage *const *documents, size_t count, SkyStoreWrite *writes,
-                              SkyStatus *results) {
+/* Sends the writes that are sound; the others get their error at once. */
+static SkyStatus write_batch(SkyStore *store, const SkyContext *context, SkyStoreWrite *writes, size_t count,
+                             SkyStatus *results) {
   size_t positions[SKY_STORE_BATCH_MAX];
   size_t used = 0;
   for (size_t i = 0; i < count; i++) {
-    SkyStoreWrite *write = &writes[used];
-    *write = (SkyStoreWrite){.kind = SKY_WRITE_INSERT, .schema = schema, .document = documents[i]};
-    results[i] = sky_schema_id(schema, documents[i], &write->id);
+    SkyStoreWrite write = writes[i];
+    results[i] = sky_schema_id(write.schema, write.document, &write.id);
     if (results[i] == SKY_OK)
-      results[i] = check_id(schema, write->id);
-    if (results[i] == SKY_OK)
-      positions[used++] = i;
+      results[i] = check_id(write.schema, write.id);
+    if (results[i] != SKY_OK)
+      continue;
+    positions[used] = i;
+    writes[used++] = write;
   }
   SKY_TRY(used == 0 ? SKY_OK : store->driver->write(store->self, context, writes, used));
   for (size_t i = 0; i < used; i++)
@@ -187,29 +187,65 @@ static SkyStatus insert_batch(SkyStore *store, const SkyContext *context, const 
   return SKY_OK;
 }
 
-SkyStatus sky_store_insert_many(SkyStore *store, const SkyContext *context, const SkyCollection *collection,
-                                const ProtobufCMessage *const *documents, size_t count, SkyStatus *results) {
-  memset(results, 0, count * sizeof(*results));
+static SkyStoreWrite nth_write(const SkySchema *schema, const ProtobufCMessage *const *documents,
+                               const SkyReplacement *replacements, size_t i) {
+  if (documents != NULL)
+    return (SkyStoreWrite){.kind = SKY_WRITE_INSERT, .schema = schema, .document = documents[i]};
+  return (SkyStoreWrite){.kind = SKY_WRITE_REPLACE,
+                         .schema = schema,
+                         .document = replacements[i].document,
+                         .expected_version = replacements[i].expected_version};
+}
+
+/* Either documents to insert or replacements; the other is NULL. */
+static SkyStatus write_many(SkyStore *store, const SkyContext *context, const SkyCollection *collection,
+                            const ProtobufCMessage *const *documents, const SkyReplacement *replacements, size_t count,
+                            SkyStatus *results) {
   SkyContext bounded;
   SKY_TRY(begin(context, &bounded));
   const SkySchema *schema;
   SKY_TRY(find_schema(store, collection, &schema));
-  SkyStoreWrite *writes = calloc(count < SKY_STORE_BATCH_MAX ? count + 1 : SKY_STORE_BATCH_MAX, sizeof(*writes));
+  SkyStoreWrite *writes = calloc(SKY_STORE_BATCH_MAX, sizeof(*writes));
   if (writes == NULL)
     return sky_status_no_memory();
   SkyStatus status = SKY_OK;
   for (size_t done = 0; done < count && status == SKY_OK; done += SKY_STORE_BATCH_MAX) {
-    const size_t left = count - done;
-    status = insert_batch(store, &bounded, schema, documents + done,
-                          left < SKY_STORE_BATCH_MAX ? left : SKY_STORE_BATCH_MAX, writes, results + done);
+    const size_t size = count - done < SKY_STORE_BATCH_MAX ? count - done : SKY_STORE_BATCH_MAX;
+    for (size_t i = 0; i < size; i++)
+      writes[i] = nth_write(schema, documents, replacements, done + i);
+    status = write_batch(store, &bounded, writes, size, results + done);
   }
   free(writes);
-  /* An error of the whole stands for every document; those of single documents would leak. */
+  return status;
+}
+
+/* An error of the whole stands for every document, so the results must not be left to leak. */
+static SkyStatus clear_results(SkyStatus status, SkyStatus *results, size_t count) {
   for (size_t i = 0; status != SKY_OK && i < count; i++) {
     sky_status_free(results[i]);
     results[i] = SKY_OK;
   }
   return status;
+}
+
+SkyStatus sky_store_insert_many(SkyStore *store, const SkyContext *context, const SkyCollection *collection,
+                                const ProtobufCMessage *const *documents, size_t count, SkyStatus *results) {
+  if (count == 0)
+    return SKY_OK;
+  memset(results, 0, count * sizeof(*results));
+  return clear_results(write_many(store, context, collection, documents, NULL, count, results), results, count);
+}
+
+SkyStatus sky_store_replace_many(SkyStore *store, const SkyContext *context, const SkyCollection *collection,
+                                 const SkyReplacement *replacements, size_t count, SkyStatus *results) {
+  if (count == 0)
+    return SKY_OK;
+  memset(results, 0, count * sizeof(*results));
+  for (size_t i = 0; i < count; i++) {
+    if (replacements[i].expected_version <= 0)
+      return SKY_INVALID_ARGUMENT("replace needs the version that was read");
+  }
+  return clear_results(write_many(store, context, collection, NULL, replacements, count, results), results, count);
 }
 
 /* ---- queries ---- */

@@ -75,6 +75,15 @@ SKY_MUST_USE SkyStatus sky_store_get(SkyStore *store, const SkyContext *context,
 SKY_MUST_USE SkyStatus sky_store_replace(SkyStore *store, const SkyContext *context, const SkyCollection *collection,
                                          const ProtobufCMessage *document, int64_t expected_version,
                                          int64_t *ret_version);
+/* One of many. */
+typedef struct SkyReplacement {
+  const ProtobufCMessage *document;
+  int64_t expected_version;
+} SkyReplacement;
+/* Each on its own, as sky_store_replace() would: results as sky_store_insert_many(). */
+SKY_MUST_USE SkyStatus sky_store_replace_many(SkyStore *store, const SkyContext *context,
+                                              const SkyCollection *collection, const SkyReplacement *replacements,
+                                              size_t count, SkyStatus *results);
 /* expected_version 0: whatever it is. */
 SKY_MUST_USE SkyStatus sky_store_delete(SkyStore *store, const SkyContext *context, const SkyCollection *collection,
                                         const char *id, int64_t expected_version);

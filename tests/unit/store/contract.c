@@ -242,6 +242,28 @@ START_TEST(insert_many_answers_for_each) {
 }
 END_TEST
 
+START_TEST(replace_many_answers_for_each) {
+  SkyReplacement many[4];
+  SkyStatus results[4];
+  for (int i = 0; i < 4; i++) {
+    Document *document = small_document(&arena, format(&arena, "%d", i));
+    if (i != 2)
+      insert(&documents, document);
+    document->number = 7;
+    many[i] = (SkyReplacement){DOC(document), i == 3 ? 5 : 1};
+  }
+  assert_ok(sky_store_replace_many(store, &context, &documents, many, 4, results));
+  assert_ok(results[0]);
+  assert_ok(results[1]);
+  assert_code(results[2], SKY_CODE_NOT_FOUND);
+  assert_code(results[3], SKY_CODE_ABORTED);
+  int64_t version;
+  ck_assert_int_eq(get(&documents, "1", &version)->number, 7);
+  ck_assert_int_eq(version, 2);
+  ck_assert_int_eq(get(&documents, "3", NULL)->number, 0);
+}
+END_TEST
+
 /* ---- queries ---- */
 
 static void insert_timed(const char *id, const char *owner, int64_t seconds, int32_t nanos) {
@@ -641,6 +663,7 @@ int contract_run(const char *name) {
       delete_heeds_the_version,
       a_unique_index_refuses_a_second,
       insert_many_answers_for_each,
+      replace_many_answers_for_each,
       find_orders_by_the_index_and_then_by_id,
       ranges_include_from_and_exclude_to,
       times_are_ordered_to_the_nanosecond,
