@@ -16,7 +16,7 @@
 #include <sky/core/buf.h>
 #include <sky/core/status.h>
 #include <sky/core/str.h>
-#include <sky/transcode/contracts.h>
+#include <sky/transcode/route.h>
 
 #define SKY_PROBLEM_CONTENT_TYPE "application/problem+json"
 
@@ -44,8 +44,9 @@ typedef struct SkyProblemContext {
   SkyStr instance;  /* the request's path; may be empty */
   SkyStr trace_id;  /* 32 hexadecimal digits; may be empty */
   SkyStr type_base; /* reasons are appended to it to give "type"; empty: "about:blank" */
-  /* Violations of the backend name proto fields; with the request's type they become JSON names. May be NULL. */
-  const SkyMessageType *request_type;
+  /* Violations of a backend name proto fields; by the route they become names of the JSON body. NULL: left as they are.
+   */
+  const SkyRoute *route;
 } SkyProblemContext;
 
 /* Appends the body; the status stays the caller's. context may be NULL. */
