@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <stdnoreturn.h>
 #include <string.h>
 
 #include <sky/core/str.h>
@@ -90,25 +91,30 @@ static const char *const reserved_words[] = {
 static const char *const macros[] = {"restrict", "typeof", "linux",  "unix",   "errno",
                                      "stdin",    "stdout", "stderr", "assert", "offsetof"};
 
+static noreturn void out_of_memory(void) {
+  fputs("protoc-gen-sky: out of memory\n", stderr);
+  exit(EXIT_FAILURE);
+}
+
 void *sky_gen_alloc(SkyArena *arena, size_t size) {
   void *memory = sky_arena_alloc(arena, size);
-  if (memory == NULL) {
-    fputs("protoc-gen-sky: out of memory\n", stderr);
-    exit(EXIT_FAILURE);
-  }
+  if (memory == NULL)
+    out_of_memory();
   return memory;
 }
 
 char *sky_gen_printf(SkyArena *arena, const char *format, ...) {
-  va_list values, again;
+  char *text = NULL;
+  va_list values;
   va_start(values, format);
-  va_copy(again, values);
-  const int size = vsnprintf(NULL, 0, format, values);
+  const int size = vasprintf(&text, format, values);
   va_end(values);
-  char *text = sky_gen_alloc(arena, (size_t)size + 1);
-  vsnprintf(text, (size_t)size + 1, format, again);
-  va_end(again);
-  return text;
+  if (size < 0)
+    out_of_memory();
+  char *copy = sky_gen_alloc(arena, (size_t)size + 1);
+  memcpy(copy, text, (size_t)size);
+  free(text);
+  return copy;
 }
 
 /* One component of a name, as protoc-gen-c's CamelToLower() and CamelToUpper(): an underscore where a run of capitals

@@ -27,6 +27,14 @@ static bool is_one_of(char c, const char *set) {
   return c != '\0' && strchr(set, c) != NULL;
 }
 
+static const char *find_last(SkyStr text, char c) {
+  for (size_t i = text.size; i > 0; i--) {
+    if (text.data[i - 1] == c)
+      return text.data + i - 1;
+  }
+  return NULL;
+}
+
 static bool is_uuid(SkyStr text) {
   if (text.size != UUID_SIZE)
     return false;
@@ -110,7 +118,7 @@ static bool is_port(SkyStr text) {
 }
 
 static bool is_host_and_port(SkyStr text) {
-  const char *colon = text.size == 0 ? NULL : memrchr(text.data, ':', text.size);
+  const char *colon = find_last(text, ':');
   if (colon == NULL)
     return false;
   const SkyStr host = {text.data, (size_t)(colon - text.data)};
@@ -165,10 +173,11 @@ static SkyStr take_until(SkyStr *text, char c) {
 
 /* What stands between "//" and the path: [userinfo@]host[:port]. */
 static bool is_authority(SkyStr authority) {
-  const char *at = authority.size == 0 ? NULL : memrchr(authority.data, '@', authority.size);
+  const char *at = find_last(authority, '@');
   if (at != NULL) {
     const SkyStr user = {authority.data, (size_t)(at - authority.data)};
-    if (!has_uri_characters(user, "") || (user.size > 0 && memchr(user.data, '@', user.size) != NULL))
+    SkyStr rest = user, before;
+    if (!has_uri_characters(user, "") || sky_str_cut(&rest, '@', &before))
       return false;
     authority = (SkyStr){at + 1, authority.size - user.size - 1};
   }
