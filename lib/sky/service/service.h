@@ -4,7 +4,7 @@
  *
  * Nothing has to be up first: store, broker and peers may come later; until then /readyz says what is missing and calls
  * get UNAVAILABLE. Order of start: settings, telemetry and admin port, store, bus, clients, server (bound),
- * definition->start, serving. Of stop: not ready, server drained, consumers stopped, definition->stop, clients, bus,
+ * definition->start, serving. Of stop: not ready, server drained, tasks stopped, definition->stop (which stops the consumers it started), clients, bus,
  * store. A second signal ends at once.
  */
 #pragma once

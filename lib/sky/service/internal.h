@@ -1,0 +1,75 @@
+/* What the files of this layer share. Not installed. */
+#pragma once
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include <sky/core/timer.h>
+#include <sky/service/service.h>
+#include <sky/telemetry/admin.h>
+
+enum { SKY_SERVICE_MAX_PEERS = 16, SKY_SERVICE_MAX_TASKS = 32, SKY_SERVICE_MAX_CHECKS = 16 };
+
+typedef struct SkyServiceSettings {
+  const char *listen;
+  const char *admin;
+  const char *nats_url;
+  const char *store;
+  const char *log_level;
+  int64_t workers;
+  int64_t drain_timeout_ns;
+  const char *peer_addresses[SKY_SERVICE_MAX_PEERS];
+} SkyServiceSettings;
+
+typedef struct SkyTask {
+  SkyService *service;
+  const char *name;
+  int64_t period_ms;
+  SkyStatus (*run)(void *user, const SkyContext *context);
+  void *user;
+  SkyTimer timer;
+  bool running; /* guarded by the tasks' mutex */
+} SkyTask;
+
+typedef struct SkyTasks {
+  pthread_mutex_t mutex;
+  pthread_cond_t idle;
+  bool stopping;
+  SkyTimers *timers;
+  SkyTask list[SKY_SERVICE_MAX_TASKS];
+  size_t count;
+} SkyTasks;
+
+typedef struct SkyCheck {
+  const char *name;
+  bool (*ready)(void *user);
+  void *user;
+} SkyCheck;
+
+struct SkyService {
+  const SkyServiceDefinition *definition;
+  SkyServiceSettings settings;
+  char instance_id[SKY_UUID_TEXT_SIZE];
+  SkyAdmin *admin;
+  SkyStore *store;
+  SkyBus *bus;
+  SkyRpc *rpc;
+  SkyServer *server;
+  SkyClient *peers[SKY_SERVICE_MAX_PEERS];
+  SkyTasks tasks;
+  SkyCheck checks[SKY_SERVICE_MAX_CHECKS];
+  size_t check_count;
+  _Atomic bool started;  /* definition->start has succeeded */
+  _Atomic bool stopping; /* a signal came */
+};
+
+/* settings.c: fills service->settings and the service's own. */
+SKY_MUST_USE SkyStatus sky_service_load_settings(SkyService *service, int argc, char **argv, bool *ret_help);
+
+/* tasks.c */
+SKY_MUST_USE SkyStatus sky_tasks_init(SkyTasks *tasks);
+void sky_tasks_stop(SkyTasks *tasks); /* no task runs afterwards; may be called twice */
+void sky_tasks_finish(SkyTasks *tasks);
+
+/* probes.c: /healthz and /readyz. */
+SKY_MUST_USE SkyStatus sky_service_add_probes(SkyService *service);

@@ -1,0 +1,206 @@
+#include "internal.h"
+
+#include <assert.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <sky/core/log.h>
+#include <sky/core/version.h>
+
+enum { EXIT_WRONG_SETTINGS = 2, BUS_CLOSE_TIMEOUT_MS = 5000 };
+
+/* ---- accessors ---- */
+
+SkyStore *sky_service_store(SkyService *service) {
+  assert(service->store != NULL);
+  return service->store;
+}
+
+SkyBus *sky_service_bus(SkyService *service) {
+  assert(service->bus != NULL);
+  return service->bus;
+}
+
+SkyRpc *sky_service_rpc(SkyService *service) {
+  return service->rpc;
+}
+
+SkyServer *sky_service_server(SkyService *service) {
+  return service->server;
+}
+
+SkyClient *sky_service_peer(SkyService *service, const char *name) {
+  for (size_t i = 0; i < SKY_SERVICE_MAX_PEERS && service->peers[i] != NULL; i++)
+    if (strcmp(service->definition->peers[i], name) == 0)
+      return service->peers[i];
+  assert(!"the peer was declared");
+  return NULL;
+}
+
+const SkyClock *sky_service_clock(SkyService *service) {
+  return sky_clock_system_borrow();
+}
+
+const SkyRandom *sky_service_random(SkyService *service) {
+  return sky_random_system_borrow();
+}
+
+const char *sky_service_instance_id(SkyService *service) {
+  return service->instance_id;
+}
+
+/* ---- start ---- */
+
+static SkyStatus open_store(SkyService *service) {
+  const SkyServiceDefinition *definition = service->definition;
+  if (definition->collection_count == 0)
+    return SKY_OK;
+  const SkyStoreOptions options = {.uri = service->settings.store,
+                                   .database = definition->name,
+                                   .collections = definition->collections,
+                                   .collection_count = definition->collection_count,
+                                   .connections = (size_t)service->settings.workers};
+  return sky_store_open(&options, &service->store);
+}
+
+static SkyStatus open_bus(SkyService *service) {
+  const SkyServiceDefinition *definition = service->definition;
+  if (definition->no_bus)
+    return SKY_OK;
+  const SkyBusOptions options = {.url = service->settings.nats_url,
+                                 .service_name = definition->name,
+                                 .streams = definition->streams,
+                                 .stream_count = definition->stream_count};
+  return sky_bus_connect(&options, &service->bus);
+}
+
+static SkyStatus open_peers(SkyService *service) {
+  const char *const *names = service->definition->peers;
+  for (size_t i = 0; names != NULL && names[i] != NULL; i++) {
+    const SkyClientOptions options = {.target = service->settings.peer_addresses[i],
+                                      .service_name = service->definition->name};
+    SKY_TRY(sky_client_create(service->rpc, &options, &service->peers[i]));
+    sky_client_is_ready(service->peers[i]); /* begins to connect, so that the first call need not wait for it */
+  }
+  return SKY_OK;
+}
+
+static SkyStatus open_rpc(SkyService *service) {
+  const SkyRpcOptions options = {.workers = (size_t)service->settings.workers};
+  const SkyServerOptions server_options = {.listen = service->settings.listen};
+  SKY_TRY(sky_rpc_create(&options, &service->rpc));
+  SKY_TRY(sky_server_create(service->rpc, &server_options, &service->server));
+  return open_peers(service);
+}
+
+static SkyStatus open_admin(SkyService *service) {
+  SKY_TRY(sky_admin_create(service->settings.admin, &service->admin));
+  SKY_TRY(sky_service_add_probes(service));
+  return SKY_OK;
+}
+
+static SkyStatus start(SkyService *service, bool *ret_called) {
+  SKY_TRY(sky_tasks_init(&service->tasks));
+  SKY_TRY(open_admin(service));
+  SKY_TRY(open_store(service));
+  SKY_TRY(open_bus(service));
+  SKY_TRY(open_rpc(service));
+  SKY_TRY(sky_admin_start(service->admin));
+  *ret_called = true;
+  SKY_TRY(service->definition->start(service->definition->self, service));
+  SKY_TRY(sky_server_start(service->server));
+  service->started = true;
+  sky_server_set_serving(service->server, true);
+  return SKY_OK;
+}
+
+/* ---- stop ---- */
+
+static void stop(SkyService *service, bool start_was_called) {
+  service->stopping = true;
+  if (service->server != NULL)
+    sky_server_drain(service->server, service->started ? service->settings.drain_timeout_ns / SKY_NS_PER_MS : 0);
+  sky_tasks_stop(&service->tasks);
+  if (start_was_called && service->definition->stop != NULL)
+    service->definition->stop(service->definition->self, service);
+  sky_server_destroy(service->server);
+  for (size_t i = 0; i < SKY_SERVICE_MAX_PEERS; i++)
+    sky_client_destroy(service->peers[i]);
+  sky_rpc_destroy(service->rpc);
+  sky_bus_close(service->bus, BUS_CLOSE_TIMEOUT_MS);
+  sky_admin_destroy(service->admin); /* its probes look at bus and store */
+  sky_store_close(service->store);
+  sky_tasks_finish(&service->tasks);
+}
+
+static int wait_for_signal(void) {
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGINT);
+  int number = 0;
+  while (sigwait(&signals, &number) != 0)
+    continue;
+  /* The next one ends the process at once. */
+  pthread_sigmask(SIG_UNBLOCK, &signals, NULL);
+  return number;
+}
+
+static void block_signals(void) {
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGINT);
+  pthread_sigmask(SIG_BLOCK, &signals, NULL); /* inherited by every thread that is started */
+  signal(SIGPIPE, SIG_IGN);
+}
+
+static int fail(const char *name, SkyStatus status, int code) {
+  fprintf(stderr, "skyhook-%s: %s\n", name, sky_status_message(status));
+  sky_status_free(status);
+  return code;
+}
+
+static int run(SkyService *service) {
+  bool start_was_called = false;
+  SkyStatus status = start(service, &start_was_called);
+  if (status != SKY_OK) {
+    stop(service, start_was_called);
+    return fail(service->definition->name, status, EXIT_FAILURE);
+  }
+  sky_log(SKY_INFO, NULL, "service.started",
+          SKY_FIELDS(SKY_F_TEXT("service.version", sky_version_borrow()),
+                     SKY_F_INT("server.port", sky_server_port(service->server)),
+                     SKY_F_INT("admin.port", sky_admin_port(service->admin))),
+          "%s serves gRPC on port %d", service->definition->name, sky_server_port(service->server));
+  const int number = wait_for_signal();
+  sky_log(SKY_INFO, NULL, "service.stopping", NULL, "%s: draining", strsignal(number));
+  stop(service, true);
+  sky_log(SKY_INFO, NULL, "service.stopped", NULL, "%s has stopped", service->definition->name);
+  return EXIT_SUCCESS;
+}
+
+int sky_service_main(int argc, char **argv, const SkyServiceDefinition *definition) {
+  static SkyService service;
+  bool help = false;
+  SkySeverity severity = SKY_INFO;
+  service.definition = definition;
+  SkyStatus status = sky_service_load_settings(&service, argc, argv, &help);
+  if (help) {
+    sky_status_free(status);
+    return EXIT_SUCCESS;
+  }
+  if (status == SKY_OK && !sky_severity_from_name(service.settings.log_level, &severity))
+    status =
+        SKY_INVALID_ARGUMENT("--log-level (SKY_LOG_LEVEL) must be trace, debug, info, warn, error or fatal, not \"%s\"",
+                             service.settings.log_level);
+  if (status != SKY_OK)
+    return fail(definition->name, status, EXIT_WRONG_SETTINGS);
+  const SkyUuid instance = sky_uuid_v7(sky_clock_wall_ms(sky_service_clock(&service)), sky_service_random(&service));
+  sky_uuid_format(&instance, service.instance_id);
+  block_signals();
+  sky_log_init(definition->name, severity, 2);
+  return run(&service);
+}

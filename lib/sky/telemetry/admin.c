@@ -1,0 +1,249 @@
+#include <sky/telemetry/admin.h>
+
+#include <errno.h>
+#include <netdb.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+enum { MAX_PATHS = 16, MAX_REQUEST_BYTES = 8192, MAX_BODY_BYTES = 4 << 20, CLIENT_TIMEOUT_S = 2, BACKLOG = 64 };
+
+typedef struct Route {
+  const char *path;
+  SkyAdminHandler handler;
+  void *self;
+} Route;
+
+struct SkyAdmin {
+  Route routes[MAX_PATHS];
+  size_t route_count;
+  int listener;
+  int wake;
+  int port;
+  bool started;
+  pthread_t thread;
+};
+
+/* ---- opening ---- */
+
+static SkyStatus split_address(const char *listen, char host[256], const char **ret_port) {
+  const char *colon = strrchr(listen, ':');
+  const size_t size = colon == NULL ? 0 : (size_t)(colon - listen);
+  if (colon == NULL || size >= 256)
+    return SKY_INVALID_ARGUMENT("\"%s\" is not host:port", listen);
+  memcpy(host, listen, size);
+  host[size] = '\0';
+  if (host[0] == '[' && host[size - 1] == ']') { /* [::1]:9090 */
+    memmove(host, host + 1, size - 2);
+    host[size - 2] = '\0';
+  }
+  *ret_port = colon + 1;
+  return SKY_OK;
+}
+
+static int bound_port(int listener) {
+  struct sockaddr_storage address;
+  socklen_t size = sizeof(address);
+  char port[8];
+  if (getsockname(listener, (struct sockaddr *)&address, &size) != 0 ||
+      getnameinfo((struct sockaddr *)&address, size, NULL, 0, port, sizeof(port), NI_NUMERICSERV) != 0)
+    return 0;
+  return atoi(port);
+}
+
+static int open_listener(const struct addrinfo *address) {
+  const int fd = socket(address->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  const int on = 1;
+  if (fd < 0)
+    return -1;
+  setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+  if (bind(fd, address->ai_addr, address->ai_addrlen) == 0 && listen(fd, BACKLOG) == 0)
+    return fd;
+  const int error = errno;
+  close(fd);
+  errno = error;
+  return -1;
+}
+
+static SkyStatus bind_address(const char *listen, int *ret_listener) {
+  const struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE};
+  struct addrinfo *addresses;
+  char host[256];
+  const char *port;
+  SKY_TRY(split_address(listen, host, &port));
+  const int error = getaddrinfo(host[0] == '\0' ? NULL : host, port, &hints, &addresses);
+  if (error != 0)
+    return SKY_INVALID_ARGUMENT("\"%s\" is no address to listen on: %s", listen, gai_strerror(error));
+  const int fd = open_listener(addresses);
+  const int bind_error = errno;
+  freeaddrinfo(addresses);
+  if (fd < 0)
+    return SKY_UNAVAILABLE("cannot listen on %s: %s", listen, strerror(bind_error));
+  *ret_listener = fd;
+  return SKY_OK;
+}
+
+SkyStatus sky_admin_create(const char *listen, SkyAdmin **ret) {
+  SkyAdmin *admin = calloc(1, sizeof(*admin));
+  if (admin == NULL)
+    return sky_status_no_memory();
+  SkyStatus status = bind_address(listen, &admin->listener);
+  if (status != SKY_OK) {
+    free(admin);
+    return status;
+  }
+  admin->wake = eventfd(0, EFD_CLOEXEC);
+  if (admin->wake < 0) {
+    close(admin->listener);
+    free(admin);
+    return SKY_RESOURCE_EXHAUSTED("cannot make an eventfd: %s", strerror(errno));
+  }
+  admin->port = bound_port(admin->listener);
+  *ret = admin;
+  return SKY_OK;
+}
+
+SkyStatus sky_admin_add(SkyAdmin *admin, const char *path, SkyAdminHandler handler, void *self) {
+  if (admin->route_count == MAX_PATHS)
+    return SKY_RESOURCE_EXHAUSTED("the admin port serves at most %d paths", MAX_PATHS);
+  admin->routes[admin->route_count++] = (Route){path, handler, self};
+  return SKY_OK;
+}
+
+int sky_admin_port(const SkyAdmin *admin) {
+  return admin->port;
+}
+
+/* ---- serving ---- */
+
+static bool receive_request(int fd, char *request, size_t *ret_size) {
+  size_t size = 0;
+  while (size < MAX_REQUEST_BYTES) {
+    const ssize_t part = recv(fd, request + size, MAX_REQUEST_BYTES - size, 0);
+    if (part <= 0)
+      return false;
+    size += (size_t)part;
+    if (memmem(request, size, "\r\n\r\n", 4) != NULL) {
+      *ret_size = size;
+      return true;
+    }
+  }
+  return false;
+}
+
+static void send_all(int fd, SkyStr data) {
+  while (data.size > 0) {
+    const ssize_t part = send(fd, data.data, data.size, MSG_NOSIGNAL);
+    if (part <= 0)
+      return; /* gone, or too slow: there is nobody to tell */
+    data.data += part;
+    data.size -= (size_t)part;
+  }
+}
+
+static const char *title(int status) {
+  switch (status) {
+  case 200:
+    return "OK";
+  case 404:
+    return "Not Found";
+  case 405:
+    return "Method Not Allowed";
+  case 503:
+    return "Service Unavailable";
+  default:
+    return "Error";
+  }
+}
+
+static void respond(int fd, int status, const char *content_type, SkyStr body, bool head) {
+  SkyBuf header;
+  sky_buf_init(&header, 1024);
+  sky_buf_printf(&header, "HTTP/1.1 %d %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\nConnection: close\r\n\r\n",
+                 status, title(status), content_type, body.size);
+  send_all(fd, sky_buf_str(&header));
+  if (!head)
+    send_all(fd, body);
+  sky_buf_finish(&header);
+}
+
+static const Route *route_for(const SkyAdmin *admin, SkyStr path) {
+  for (size_t i = 0; i < admin->route_count; i++)
+    if (sky_str_is(path, admin->routes[i].path))
+      return &admin->routes[i];
+  return NULL;
+}
+
+static void answer(const SkyAdmin *admin, int fd, SkyStr request) {
+  SkyStr method, target, path;
+  if (!sky_str_cut(&request, ' ', &method) || !sky_str_cut(&request, ' ', &target))
+    return;
+  const bool head = sky_str_is(method, "HEAD");
+  SkyStr query = target;
+  if (!sky_str_cut(&query, '?', &path)) {
+    path = target;
+    query = (SkyStr){"", 0};
+  }
+  const Route *route = route_for(admin, path);
+  const char *content_type = "text/plain; charset=utf-8";
+  int status = 404;
+  SkyBuf body;
+  sky_buf_init(&body, MAX_BODY_BYTES);
+  if (!head && !sky_str_is(method, "GET"))
+    status = 405;
+  else if (route != NULL)
+    status = route->handler(route->self, query, &body, &content_type);
+  if (status == 404 || status == 405)
+    sky_buf_printf(&body, "%s\n", title(status));
+  respond(fd, body.failed ? 500 : status, content_type, sky_buf_str(&body), head);
+  sky_buf_finish(&body);
+}
+
+static void serve(const SkyAdmin *admin, int fd) {
+  const struct timeval timeout = {.tv_sec = CLIENT_TIMEOUT_S};
+  setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout));
+  setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof(timeout));
+  char request[MAX_REQUEST_BYTES];
+  size_t size;
+  if (receive_request(fd, request, &size))
+    answer(admin, fd, (SkyStr){request, size});
+  close(fd);
+}
+
+static void *run(void *user) {
+  SkyAdmin *admin = user;
+  struct pollfd polled[2] = {{.fd = admin->listener, .events = POLLIN}, {.fd = admin->wake, .events = POLLIN}};
+  for (;;) {
+    if (poll(polled, 2, -1) < 0 && errno != EINTR)
+      return NULL;
+    if (polled[1].revents != 0)
+      return NULL;
+    const int fd = accept4(admin->listener, NULL, NULL, SOCK_CLOEXEC);
+    if (fd >= 0)
+      serve(admin, fd);
+  }
+}
+
+SkyStatus sky_admin_start(SkyAdmin *admin) {
+  const int error = pthread_create(&admin->thread, NULL, run, admin);
+  if (error != 0)
+    return SKY_RESOURCE_EXHAUSTED("cannot start the admin thread: %s", strerror(error));
+  admin->started = true;
+  return SKY_OK;
+}
+
+void sky_admin_destroy(SkyAdmin *admin) {
+  if (admin == NULL)
+    return;
+  const uint64_t one = 1;
+  if (admin->started && write(admin->wake, &one, sizeof(one)) == (ssize_t)sizeof(one))
+    pthread_join(admin->thread, NULL);
+  close(admin->listener);
+  close(admin->wake);
+  free(admin);
+}
