@@ -78,7 +78,7 @@ ngx_int_t sky_answer_problem(SkyExchange *exchange, SkyStatus status) {
   const SkyProblemContext context = {
       .instance = exchange->path,
       .trace_id = sky_str(exchange->trace_id),
-      .request_type = exchange->route.method == NULL ? NULL : exchange->route.method->request,
+      .route = exchange->route.method == NULL ? NULL : &exchange->route,
   };
   exchange->outcome = sky_status_code(status);
   if (exchange->outcome == SKY_CODE_INTERNAL || exchange->outcome == SKY_CODE_UNKNOWN ||

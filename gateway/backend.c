@@ -90,8 +90,9 @@ static void leave_slot(SkyBackendCall *call) {
 static void detach(SkyBackendCall *call) {
   SkyBackend *backend = call->backend;
   leave_slot(call);
-  if (call->is_due)
+  if (call->is_due) { /* braces: nginx's macro is two statements */
     ngx_queue_remove(&call->due);
+  }
   call->is_due = false;
   ngx_queue_remove(&call->link);
   backend->call_count--;
