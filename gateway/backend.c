@@ -326,8 +326,9 @@ static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *
 
 static void backend_free(SkyBackend *backend) {
   ngx_queue_remove(&backend->link);
-  if (backend->work.posted)
+  if (backend->work.posted) { /* again more than one statement */
     ngx_delete_posted_event(&backend->work);
+  }
   nghttp2_session_del(backend->session);
   if (backend->connection != NULL)
     ngx_close_connection(backend->connection);
