@@ -38,8 +38,8 @@ typedef struct SkyWireReader {
 typedef struct SkyWireField {
   uint32_t number;
   SkyWireType type;
-  uint64_t scalar;      /* value of VARINT, FIXED64 and FIXED32 */
-  SkyStr bytes;         /* content of BYTES; of GROUP_START: what stands before its end tag */
+  uint64_t scalar;      /* value of VARINT, FIXED64 and FIXED32; else 0 */
+  SkyStr bytes;         /* content of BYTES; of GROUP_START: what stands before its end tag; else empty */
   const uint8_t *start; /* first byte of the tag */
 } SkyWireField;
 
@@ -159,7 +159,7 @@ static inline bool sky_wire_read_group(SkyWireReader *reader, uint32_t number, S
  */
 static inline bool sky_wire_next(SkyWireReader *reader, SkyWireField *ret) {
   uint64_t tag = 0;
-  ret->start = reader->at;
+  *ret = (SkyWireField){.start = reader->at, .bytes = SKY_STR("")};
   if (!sky_wire_read_varint(reader, &tag) || tag > UINT32_MAX || tag >> 3 == 0)
     return false;
   ret->number = (uint32_t)(tag >> 3);

@@ -205,6 +205,8 @@ uint32_t name_hash(SkyStr name);
 bool proto_type_is_scalar(ProtoType type);
 /* Wire type of one value. */
 unsigned proto_type_wire(ProtoType type);
+/* A value's bits as the type has them: varints of 32 bits without the upper bits that a sender may set. */
+uint64_t proto_type_bits(ProtoType type, uint64_t bits);
 
 static inline const MethodEntry *method_entry(const SkyMethod *method) {
   return (const MethodEntry *)method;

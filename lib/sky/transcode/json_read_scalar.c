@@ -11,9 +11,9 @@ static ScalarOutcome wrong(Reader *reader, const Token *token, const Place *plac
   return reader_refuse(reader, token, place, what) ? SCALAR_WRONG : SCALAR_STOP;
 }
 
-/* Numbers may stand in quotes. The quotes' content has no escapes, or it is no number. */
+/* Numbers may stand in quotes. */
 static bool is_number_or_text(const Token *token) {
-  return token->kind == TOKEN_NUMBER || (token->kind == TOKEN_STRING && !token->escaped);
+  return token->kind == TOKEN_NUMBER || token->kind == TOKEN_STRING;
 }
 
 static ScalarOutcome read_signed(Reader *reader, const SkyField *field, const Token *token, const Place *place,
@@ -165,8 +165,25 @@ static ScalarOutcome read_enum(Reader *reader, const EnumType *type, const Token
   return reader->options.ignore_unknown ? SCALAR_SKIPPED : wrong_enum(reader, type, token, place);
 }
 
+/* "\u0031" is "1" also where a number is meant. */
+static ScalarOutcome unescape_token(Reader *reader, const Token *token, const Place *place, Token *ret) {
+  bool go_on = true;
+  *ret = *token;
+  ret->escaped = false;
+  if (reader_text(reader, token, place, &ret->text, &go_on))
+    return SCALAR_OK;
+  return go_on ? SCALAR_WRONG : SCALAR_STOP;
+}
+
 ScalarOutcome read_scalar(Reader *reader, const SkyField *field, const Token *token, const Place *place, Scalar *ret) {
+  Token unescaped;
   *ret = (Scalar){.bits = 0};
+  if (token->kind == TOKEN_STRING && token->escaped && proto_type_is_scalar(field->type)) {
+    const ScalarOutcome outcome = unescape_token(reader, token, place, &unescaped);
+    if (outcome != SCALAR_OK)
+      return outcome;
+    token = &unescaped;
+  }
   switch (field->type) {
   case PROTO_DOUBLE:
   case PROTO_FLOAT:

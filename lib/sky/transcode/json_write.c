@@ -1,7 +1,6 @@
 #include "json_writer.h"
 
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base64.h"
@@ -34,112 +33,6 @@ bool writer_fail(Writer *writer, const char *format, ...) {
   writer->error = sky_status_newv(SKY_CODE_INVALID_ARGUMENT, format, values);
   va_end(values);
   return false;
-}
-
-static bool out_of_memory(Writer *writer) {
-  if (writer->error == SKY_OK)
-    writer->error = SKY_RESOURCE_EXHAUSTED("the message needs more memory than is allowed");
-  return false;
-}
-
-bool writer_enter(Writer *writer) {
-  if (++writer->level >= WRITER_LEVELS)
-    return writer_fail(writer, "the message is nested too deep");
-  if (writer->level >= writer->level_count) {
-    writer->level_count = writer->level + 1;
-    writer->levels[writer->level] = (Level){.capacity = 0};
-  }
-  return true;
-}
-
-void writer_leave(Writer *writer) {
-  writer->level--;
-}
-
-/* ---- where the fields stand ---- */
-
-static Slot *slots_of_level(Writer *writer, size_t count) {
-  Level *level = &writer->levels[writer->level];
-  if (level->capacity < count) {
-    level->slots = sky_arena_alloc(writer->arena, count * sizeof(*level->slots));
-    if (level->slots == NULL)
-      return level->capacity = 0, NULL;
-    level->capacity = count;
-  } else if (count > 0) {
-    memset(level->slots, 0, count * sizeof(*level->slots));
-  }
-  return level->slots;
-}
-
-/* The field as it is declared, or packed where one value was declared and the other way round; anything else is an
- * unknown field. */
-static bool fits_on_wire(const SkyField *field, SkyWireType type) {
-  if (type == (SkyWireType)proto_type_wire(field->type))
-    return true;
-  return type == SKY_WIRE_BYTES && field->repeated && proto_type_is_scalar(field->type);
-}
-
-/* Of a oneof only the member that came last counts; what stood before of another one is forgotten. */
-static void forget_other_members(const SkyMessageType *type, const SkyField *field, Slot *slots) {
-  for (size_t i = 0; i < type->field_count; i++)
-    if (type->fields[i].oneof == field->oneof && i != field->index)
-      slots[i] = (Slot){.count = 0};
-}
-
-bool writer_index(Writer *writer, const SkyMessageType *type, SkyStr wire, Slot **ret) {
-  Slot *slots = slots_of_level(writer, type->field_count);
-  if (slots == NULL && type->field_count > 0)
-    return out_of_memory(writer);
-  SkyWireReader reader = sky_wire_reader(wire.data, wire.size);
-  SkyWireField on_wire;
-  while (!sky_wire_at_end(&reader)) {
-    if (!sky_wire_next(&reader, &on_wire))
-      return writer_fail(writer, "%.*s is malformed or cut off", SKY_STR_ARGS(type->full_name));
-    const SkyField *field = message_field_by_number(type, on_wire.number);
-    if (field == NULL || !fits_on_wire(field, on_wire.type))
-      continue;
-    if (field->oneof >= 0)
-      forget_other_members(type, field, slots);
-    Slot *slot = &slots[field->index];
-    if (slot->count++ == 0)
-      slot->first = on_wire.start;
-    slot->last = on_wire.start;
-    slot->end = reader.at;
-  }
-  *ret = slots;
-  return true;
-}
-
-bool slot_read(const Slot *slot, SkyWireField *ret) {
-  SkyWireReader reader = {.at = slot->last, .end = slot->end};
-  return sky_wire_next(&reader, ret);
-}
-
-static bool join_pieces(Writer *writer, const SkyField *field, const Slot *slot, SkyStr *ret) {
-  char *joined = sky_arena_alloc(writer->arena, (size_t)(slot->end - slot->first));
-  size_t size = 0;
-  if (joined == NULL)
-    return out_of_memory(writer);
-  SkyWireReader reader = {.at = slot->first, .end = slot->end};
-  SkyWireField piece;
-  while (!sky_wire_at_end(&reader) && sky_wire_next(&reader, &piece)) {
-    if (piece.number != field->number || !fits_on_wire(field, piece.type) || piece.bytes.size == 0)
-      continue;
-    memcpy(joined + size, piece.bytes.data, piece.bytes.size);
-    size += piece.bytes.size;
-  }
-  *ret = (SkyStr){.data = joined, .size = size};
-  return true;
-}
-
-bool slot_message(Writer *writer, const SkyField *field, const Slot *slot, SkyStr *ret) {
-  SkyWireField only;
-  if (slot->count != 1)
-    return join_pieces(writer, field, slot, ret);
-  if (!slot_read(slot, &only))
-    return writer_fail(writer, "a message is malformed");
-  *ret = only.bytes;
-  return true;
 }
 
 /* ---- single values ---- */
@@ -300,8 +193,7 @@ bool write_scalar(Writer *writer, const SkyField *field, uint64_t bits, SkyStr b
 
 /* ---- lists ---- */
 
-/* One value of a packed list. */
-static bool read_packed(SkyWireReader *reader, ProtoType type, uint64_t *ret) {
+bool read_packed(SkyWireReader *reader, ProtoType type, uint64_t *ret) {
   uint32_t narrow = 0;
   switch (proto_type_wire(type)) {
   case SKY_WIRE_FIXED32:
@@ -322,7 +214,7 @@ static void comma_unless_first(SkyBuf *out, bool *first) {
   *first = false;
 }
 
-static bool is_unknown_number(const SkyField *field, uint64_t bits) {
+bool is_unknown_number(const SkyField *field, uint64_t bits) {
   return field->type == PROTO_ENUM && field->enumeration->closed &&
          enum_value_by_number(field->enumeration, (int32_t)bits) == NULL;
 }
@@ -371,88 +263,6 @@ static bool write_list(Writer *writer, const SkyField *field, const Slot *slot) 
 
 /* ---- maps ---- */
 
-typedef struct Entry {
-  uint64_t key_bits;
-  SkyStr key_bytes;
-  uint64_t value_bits;
-  SkyStr value_bytes; /* or the content of a message */
-  uint32_t order;     /* on the wire */
-} Entry;
-
-static bool read_entry(Writer *writer, const SkyField *field, SkyStr wire, Entry *ret) {
-  const SkyMessageType *type = field->message;
-  Slot *slots = NULL;
-  SkyWireField on_wire;
-  if (!writer_enter(writer) || !writer_index(writer, type, wire, &slots))
-    return false;
-  *ret = (Entry){.key_bytes = SKY_STR(""), .value_bytes = SKY_STR("")};
-  if (slots[0].count > 0 && slot_read(&slots[0], &on_wire)) {
-    ret->key_bits = on_wire.scalar;
-    ret->key_bytes = on_wire.bytes;
-  }
-  if (slots[1].count > 0 && type->fields[1].message != NULL) {
-    if (!slot_message(writer, &type->fields[1], &slots[1], &ret->value_bytes))
-      return false;
-  } else if (slots[1].count > 0 && slot_read(&slots[1], &on_wire)) {
-    ret->value_bits = on_wire.scalar;
-    ret->value_bytes = on_wire.bytes;
-  }
-  if (type->fields[0].type != PROTO_STRING)
-    ret->key_bytes = SKY_STR("");
-  writer_leave(writer);
-  return true;
-}
-
-/* By key, then as on the wire; text keys by bytes, numbers as numbers. */
-static int compare_entries(const void *a, const void *b, void *user) {
-  const Entry *left = a;
-  const Entry *right = b;
-  const ProtoType type = *(const ProtoType *)user;
-  const bool is_signed = type == PROTO_INT32 || type == PROTO_INT64 || type == PROTO_SFIXED64;
-  const size_t common = left->key_bytes.size < right->key_bytes.size ? left->key_bytes.size : right->key_bytes.size;
-  const int order = common == 0 ? 0 : memcmp(left->key_bytes.data, right->key_bytes.data, common);
-  if (order != 0)
-    return order;
-  if (left->key_bytes.size != right->key_bytes.size)
-    return left->key_bytes.size < right->key_bytes.size ? -1 : 1;
-  if (left->key_bits != right->key_bits)
-    return (is_signed ? (int64_t)left->key_bits < (int64_t)right->key_bits : left->key_bits < right->key_bits) ? -1 : 1;
-  return left->order < right->order ? -1 : 1;
-}
-
-/* Varint keys in one form only, whatever upper bits the sender set. */
-static uint64_t canonical_key(ProtoType type, uint64_t bits) {
-  switch (type) {
-  case PROTO_INT32:
-    return (uint64_t)(int64_t)(int32_t)bits;
-  case PROTO_UINT32:
-  case PROTO_SINT32:
-    return (uint32_t)bits;
-  case PROTO_BOOL:
-    return bits != 0;
-  default:
-    return bits;
-  }
-}
-
-static bool read_entries(Writer *writer, const SkyField *field, const Slot *slot, Entry *entries, size_t *ret_count) {
-  SkyWireReader reader = {.at = slot->first, .end = slot->end};
-  SkyWireField on_wire;
-  size_t count = 0;
-  while (!sky_wire_at_end(&reader) && sky_wire_next(&reader, &on_wire)) {
-    if (on_wire.number != field->number || on_wire.type != SKY_WIRE_BYTES || count == slot->count)
-      continue;
-    if (!read_entry(writer, field, on_wire.bytes, &entries[count]))
-      return false;
-    entries[count].key_bits = canonical_key(field->message->fields[0].type, entries[count].key_bits);
-    entries[count].order = (uint32_t)count;
-    if (!is_unknown_number(&field->message->fields[1], entries[count].value_bits))
-      count++;
-  }
-  *ret_count = count;
-  return true;
-}
-
 static bool write_map_key(Writer *writer, const SkyField *key, const Entry *entry) {
   if (key->type == PROTO_STRING)
     return write_string(writer, entry->key_bytes);
@@ -478,21 +288,13 @@ static bool write_entry(Writer *writer, const SkyMessageType *type, const Entry 
 }
 
 static bool write_map(Writer *writer, const SkyField *field, const Slot *slot) {
+  Entry *entries = NULL;
   size_t count = 0;
-  Entry *entries = sky_arena_alloc(writer->arena, slot->count * sizeof(*entries));
-  ProtoType key_type = field->message->fields[0].type;
   bool first = true;
-  if (entries == NULL)
-    return out_of_memory(writer);
-  if (slot->count > 0 && !read_entries(writer, field, slot, entries, &count))
+  if (!read_map_entries(writer, field, slot, &entries, &count))
     return false;
-  qsort_r(entries, count, sizeof(*entries), compare_entries, &key_type);
   out_byte(writer->out, '{');
   for (size_t i = 0; i < count; i++) {
-    /* Of entries with the same key the last on the wire counts. */
-    if (i + 1 < count && entries[i].key_bits == entries[i + 1].key_bits &&
-        sky_str_equal(entries[i].key_bytes, entries[i + 1].key_bytes))
-      continue;
     comma_unless_first(writer->out, &first);
     if (!write_entry(writer, field->message, &entries[i]))
       return false;
@@ -531,8 +333,7 @@ static bool write_default(Writer *writer, const SkyField *field) {
                       SKY_STR(""));
 }
 
-/* A zero of a field without presence says nothing. False also for a number that a closed enum does not have. */
-static bool is_populated(const SkyField *field, const Slot *slot) {
+bool is_populated(const SkyField *field, const Slot *slot) {
   SkyWireField on_wire;
   if (slot->count == 0)
     return false;
@@ -544,7 +345,8 @@ static bool is_populated(const SkyField *field, const Slot *slot) {
     return false;
   if (field->has_presence)
     return true;
-  return field->type == PROTO_STRING || field->type == PROTO_BYTES ? on_wire.bytes.size > 0 : on_wire.scalar != 0;
+  return field->type == PROTO_STRING || field->type == PROTO_BYTES ? on_wire.bytes.size > 0
+                                                                   : proto_type_bits(field->type, on_wire.scalar) != 0;
 }
 
 static bool write_member(Writer *writer, const SkyField *field, const Slot *slot, bool *any_written) {

@@ -59,6 +59,27 @@ SkyStatus writer_status(Writer *writer);
 bool writer_fail(Writer *writer, const char *format, ...) SKY_PRINTF(2, 3);
 /* Finds the fields of a message; *ret is valid until the next message on the same level. */
 bool writer_index(Writer *writer, const SkyMessageType *type, SkyStr wire, Slot **ret);
+/* The field as it is declared, or packed where single values were declared and the other way round; else it is an
+ * unknown field. */
+bool fits_on_wire(const SkyField *field, SkyWireType type);
+/* A number of a closed enum that the enum does not have: treated as an unknown field. */
+bool is_unknown_number(const SkyField *field, uint64_t bits);
+/* One value of a packed list. */
+bool read_packed(SkyWireReader *reader, ProtoType type, uint64_t *ret);
+/* False unless the field is there and says more than its absence: a zero without presence does not. */
+bool is_populated(const SkyField *field, const Slot *slot);
+
+/* An entry of a map. */
+typedef struct Entry {
+  uint64_t key_bits; /* in one form, whatever upper bits the sender set */
+  SkyStr key_bytes;
+  uint64_t value_bits;
+  SkyStr value_bytes; /* or the content of a message */
+  uint32_t order;     /* on the wire */
+} Entry;
+/* All entries sorted by key, the last one of each key; in the arena. */
+bool read_map_entries(Writer *writer, const SkyField *field, const Slot *slot, Entry **ret_entries, size_t *ret_count);
+
 /* The members of a message without brackets; *any_written tells whether a comma is needed. */
 bool write_members(Writer *writer, const SkyMessageType *type, SkyStr wire, bool *any_written);
 bool write_well_known(Writer *writer, const SkyMessageType *type, SkyStr wire);
@@ -70,5 +91,6 @@ bool write_double(Writer *writer, double value);
 bool slot_read(const Slot *slot, SkyWireField *ret);
 /* The content of a message that stands in several pieces is all of them joined. */
 bool slot_message(Writer *writer, const SkyField *field, const Slot *slot, SkyStr *ret);
+bool writer_no_memory(Writer *writer);
 bool writer_enter(Writer *writer);
 void writer_leave(Writer *writer);

@@ -109,3 +109,18 @@ unsigned proto_type_wire(ProtoType type) {
     return SKY_WIRE_VARINT;
   }
 }
+
+uint64_t proto_type_bits(ProtoType type, uint64_t bits) {
+  switch (type) {
+  case PROTO_INT32:
+  case PROTO_ENUM:
+    return (uint64_t)(int64_t)(int32_t)bits;
+  case PROTO_UINT32:
+  case PROTO_SINT32:
+    return (uint32_t)bits;
+  case PROTO_BOOL:
+    return bits != 0;
+  default:
+    return bits;
+  }
+}

@@ -60,8 +60,9 @@ static BodyKind kind_of_media_type(SkyStr content_type) {
   type = trim(type);
   if (!charset_is_utf8(parameters))
     return BODY_UNSUPPORTED;
-  const SkyStr suffix = {.data = type.data + type.size - 5, .size = 5};
-  if (type.size == 0 || is_text(type, "application/json") || (type.size > 5 && is_text(suffix, "+json")))
+  if (type.size == 0 || is_text(type, "application/json"))
+    return BODY_JSON;
+  if (type.size > 5 && is_text((SkyStr){.data = type.data + type.size - 5, .size = 5}, "+json"))
     return BODY_JSON;
   return is_text(type, "application/x-www-form-urlencoded") ? BODY_FORM : BODY_UNSUPPORTED;
 }

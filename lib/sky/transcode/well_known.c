@@ -43,8 +43,7 @@ bool duration_read(SkyStr text, int64_t *ret_seconds, int32_t *ret_nanos) {
   SkyStr whole = text;
   if (sky_str_cut(&text, '.', &whole) && !read_fraction(text, &nanos))
     return false;
-  if (!all_digits(whole) || whole.size > 12 || !sky_str_to_int64(whole, &seconds) || seconds > DURATION_MAX_SECONDS ||
-      (seconds == DURATION_MAX_SECONDS && nanos > 0))
+  if (!all_digits(whole) || whole.size > 12 || !sky_str_to_int64(whole, &seconds) || seconds > DURATION_MAX_SECONDS)
     return false;
   *ret_seconds = negative ? -seconds : seconds;
   *ret_nanos = negative ? -nanos : nanos;

@@ -90,7 +90,7 @@ static void check_double(double value) {
 START_TEST(random_doubles_are_shortest_and_read_back_exactly) {
   SkySeededRandom random;
   sky_seeded_random_init(&random, 20261121);
-  for (int i = 0; i < 60000; i++) {
+  for (int i = 0; i < 15000; i++) {
     uint64_t bits = sky_random_uint64(&random.random);
     if (i % 3 == 1) /* sizes that occur in life */
       bits = (bits & ~(UINT64_C(0x7ff) << 52)) | (UINT64_C(1003) + bits % 50) << 52;
@@ -107,7 +107,7 @@ END_TEST
 START_TEST(random_floats_read_back_exactly) {
   SkySeededRandom random;
   sky_seeded_random_init(&random, 7);
-  for (int i = 0; i < 100000; i++) {
+  for (int i = 0; i < 50000; i++) {
     const uint32_t bits = (uint32_t)sky_random_uint64(&random.random);
     float value = 0;
     memcpy(&value, &bits, sizeof(value));
