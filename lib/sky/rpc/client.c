@@ -345,6 +345,11 @@ SkyStatus sky_client_call_add_metadata(SkyClientCall *call, const char *key, Sky
   return sky_metadata_list_add(&call->metadata, key, value);
 }
 
+bool sky_client_call_metadata(const SkyClientCall *call, const char *key, SkyStr *ret_value) {
+  return sky_metadata_find(&call->initial_metadata, key, ret_value) ||
+         sky_metadata_find(&call->trailing_metadata, key, ret_value);
+}
+
 void **sky_client_call_slot(SkyClientCall *call, unsigned index) {
   assert(index < SKY_CALL_SLOTS);
   return &call->slots[index];

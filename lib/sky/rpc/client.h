@@ -23,6 +23,8 @@ const SkyMethodDescriptor *sky_client_call_method(const SkyClientCall *call);
 const SkyContext *sky_client_call_context(const SkyClientCall *call); /* the call's own span */
 SKY_MUST_USE SkyStatus sky_client_call_add_metadata(SkyClientCall *call, const char *key, SkyStr value);
 void **sky_client_call_slot(SkyClientCall *call, unsigned index);
+/* In end: metadata of the response, initial or trailing. The value lives as long as end runs. */
+bool sky_client_call_metadata(const SkyClientCall *call, const char *key, SkyStr *ret_value);
 
 typedef struct SkyClientOptions {
   const char *target;          /* "127.0.0.1:9001" or "dns:///delivery:50051" (round_robin over its addresses) */

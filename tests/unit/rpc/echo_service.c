@@ -32,6 +32,7 @@ static void keep_text(char *to, size_t size, const char *text) {
 
 static void remember_context(EchoService *service, SkyCall *call) {
   pthread_mutex_lock(&service->lock);
+  service->handled++;
   service->context = *sky_call_context(call);
   const SkyPrincipal *principal = service->context.principal;
   if (principal != NULL) {

@@ -32,6 +32,7 @@ typedef struct EchoService {
   SkyCall *deferred[2048]; /* calls handed to the test, in order of arrival */
   size_t deferred_count;
   size_t cancelled_count;
+  size_t handled;     /* calls that reached the echo handler */
   size_t running;     /* handlers that wait in "block" */
   bool released;      /* "block" may go on */
   SkyContext context; /* of the last call; the principal is copied into texts */

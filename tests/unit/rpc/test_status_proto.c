@@ -1,0 +1,105 @@
+#include "sky/rpc/status_proto.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include <sky/codec/wire.h>
+
+#include "sky_check.h"
+
+static SkyBuf wire;
+
+static void setup(void) {
+  sky_buf_init(&wire, SKY_STATUS_DETAILS_MAX_BYTES);
+}
+
+static void teardown(void) {
+  sky_buf_finish(&wire);
+}
+
+START_TEST(a_plain_status_needs_no_details) {
+  SkyStatus status = SKY_NOT_FOUND("gone");
+  ck_assert(!sky_status_has_details(status));
+  ck_assert(!sky_status_has_details(SKY_OK));
+  sky_status_free(status);
+}
+END_TEST
+
+START_TEST(the_bytes_are_those_of_google_rpc_status) {
+  SkyStatus status = sky_status_with_reason(SKY_ABORTED("no"), "R");
+  sky_status_encode(status, &wire);
+  sky_status_free(status);
+  /* made with protoc --encode=google.rpc.Status */
+  static const char expected[] =
+      "\x08\x0a\x12\x02no\x1a\x2f\x0a\x28type.googleapis.com/google.rpc.ErrorInfo\x12\x03\x0a\x01R";
+  ck_assert_uint_eq(wire.size, sizeof(expected) - 1);
+  ck_assert_mem_eq(wire.data, expected, sizeof(expected) - 1);
+}
+END_TEST
+
+START_TEST(all_details_survive_the_round_trip) {
+  SkyStatus status = SKY_OK;
+  for (int i = 0; i < 20; i++) {
+    char field[32];
+    snprintf(field, sizeof(field), "items[%d].tag", i);
+    sky_violations_add(&status, field, "must not be empty, %d", i);
+  }
+  status = sky_status_with_metadata(sky_status_with_reason(status, "WHY"), "key", "value");
+  status = sky_status_with_retry_after_ms(status, 61250);
+  sky_status_encode(status, &wire);
+  sky_status_free(status);
+  ck_assert(!wire.failed);
+
+  status = sky_status_decode(SKY_CODE_INVALID_ARGUMENT, SKY_STR("the message"), sky_buf_str(&wire));
+  ck_assert_str_eq(sky_status_message(status), "the message");
+  ck_assert_uint_eq(sky_status_violation_count(status), 20);
+  ck_assert_str_eq(sky_status_violation(status, 19)->field, "items[19].tag");
+  ck_assert_str_eq(sky_status_violation(status, 19)->description, "must not be empty, 19");
+  ck_assert_str_eq(sky_status_reason(status), "WHY");
+  ck_assert_str_eq(sky_status_metadata(status, "key"), "value");
+  ck_assert_int_eq(sky_status_retry_after_ms(status), 61250);
+  sky_status_free(status);
+}
+END_TEST
+
+START_TEST(details_of_other_types_are_skipped) {
+  const size_t any_at = (sky_wire_append_varint(&wire, sky_wire_tag(3, SKY_WIRE_BYTES)), sky_wire_begin_bytes(&wire));
+  sky_wire_append_bytes(&wire, 1, SKY_STR("type.googleapis.com/google.rpc.DebugInfo"));
+  sky_wire_append_bytes(&wire, 2, SKY_STR("\xff\xff"));
+  sky_wire_end_bytes(&wire, any_at);
+  SkyStatus status = sky_status_decode(SKY_CODE_INTERNAL, SKY_STR("x"), sky_buf_str(&wire));
+  ck_assert_int_eq(sky_status_code(status), SKY_CODE_INTERNAL);
+  ck_assert(!sky_status_has_details(status));
+  sky_status_free(status);
+}
+END_TEST
+
+START_TEST(no_bytes_lose_the_code) {
+  SkyStatus status = SKY_OK;
+  for (int i = 0; i < 3; i++)
+    sky_violations_add(&status, "field", "bad %d", i);
+  status = sky_status_with_retry_after_ms(sky_status_with_reason(status, "WHY"), 5);
+  sky_status_encode(status, &wire);
+  sky_status_free(status);
+  for (size_t size = 0; size < wire.size; size++) { /* cut off anywhere, and with any byte turned over */
+    SkyStr cut = {(const char *)wire.data, size};
+    status = sky_status_decode(SKY_CODE_ABORTED, SKY_STR("m"), cut);
+    ck_assert_int_eq(sky_status_code(status), SKY_CODE_ABORTED);
+    sky_status_free(status);
+    wire.data[size] ^= 0xff;
+    status = sky_status_decode(SKY_CODE_ABORTED, SKY_STR("m"), sky_buf_str(&wire));
+    ck_assert_int_eq(sky_status_code(status), SKY_CODE_ABORTED);
+    sky_status_free(status);
+    wire.data[size] ^= 0xff;
+  }
+}
+END_TEST
+
+START_TEST(ok_stays_ok) {
+  ck_assert_ptr_null(sky_status_decode(SKY_CODE_OK, SKY_STR(""), SKY_STR("junk")));
+}
+END_TEST
+
+SKY_CHECK_MAIN_WITH("rpc/status_proto", setup, teardown, a_plain_status_needs_no_details,
+                    the_bytes_are_those_of_google_rpc_status, all_details_survive_the_round_trip,
+                    details_of_other_types_are_skipped, no_bytes_lose_the_code, ok_stays_ok)
