@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include <sky/codec/message.h>
+#include <sky/codec/field_value.h>
 #include <sky/codec/rule_tables.h>
 
 enum { MAX_VIOLATIONS = 32, MAX_PATH = 512, QUADRATIC_ITEMS = 16, SHOWN_KEY_BYTES = 64 };
@@ -25,12 +26,6 @@ typedef struct Place {
 typedef struct Check {
   SkyStatus status;
 } Check;
-
-/* A value with its type, wherever it lies. */
-typedef struct Value {
-  const ProtobufCFieldDescriptor *field;
-  const void *at;
-} Value;
 
 static void validate_message(Check *check, const ProtobufCMessage *message, const SkyMessageRules *rules,
                              const Place *place);
@@ -73,151 +68,25 @@ static bool is_over(const Check *check) {
          sky_status_violation_count(check->status) >= MAX_VIOLATIONS;
 }
 
-/* ---- values ---- */
+/* ---- ranges ---- */
 
-typedef enum Kind { SIGNED, UNSIGNED, FLOATING, TIME } Kind;
-
-static Kind kind_of(ProtobufCType type) {
-  switch (type) {
-  case PROTOBUF_C_TYPE_UINT32:
-  case PROTOBUF_C_TYPE_FIXED32:
-  case PROTOBUF_C_TYPE_UINT64:
-  case PROTOBUF_C_TYPE_FIXED64:
-  case PROTOBUF_C_TYPE_BOOL:
-    return UNSIGNED;
-  case PROTOBUF_C_TYPE_FLOAT:
-  case PROTOBUF_C_TYPE_DOUBLE:
-    return FLOATING;
-  case PROTOBUF_C_TYPE_MESSAGE:
-    return TIME;
-  default:
-    return SIGNED;
-  }
-}
-
-/* A Timestamp or Duration: both are {int64 seconds = 1; int32 nanos = 2}. */
-static SkyNumber read_time(const ProtobufCMessage *message) {
-  SkyNumber number = {.t = {0, 0}};
-  memcpy(&number.t.seconds, (const char *)message + message->descriptor->fields[0].offset, sizeof(number.t.seconds));
-  memcpy(&number.t.nanos, (const char *)message + message->descriptor->fields[1].offset, sizeof(number.t.nanos));
-  return number;
-}
-
-static const void *read_pointer(const void *at) {
-  const void *pointer;
-  memcpy(&pointer, at, sizeof(pointer));
-  return pointer;
-}
-
-static SkyNumber read_number(const Value *value) {
-  switch (value->field->type) {
-  case PROTOBUF_C_TYPE_UINT32:
-  case PROTOBUF_C_TYPE_FIXED32:
-    return (SkyNumber){.u = *(const uint32_t *)value->at};
-  case PROTOBUF_C_TYPE_BOOL:
-    return (SkyNumber){.u = *(const protobuf_c_boolean *)value->at != 0};
-  case PROTOBUF_C_TYPE_UINT64:
-  case PROTOBUF_C_TYPE_FIXED64:
-    return (SkyNumber){.u = *(const uint64_t *)value->at};
-  case PROTOBUF_C_TYPE_INT64:
-  case PROTOBUF_C_TYPE_SINT64:
-  case PROTOBUF_C_TYPE_SFIXED64:
-    return (SkyNumber){.i = *(const int64_t *)value->at};
-  case PROTOBUF_C_TYPE_FLOAT:
-    return (SkyNumber){.d = (double)*(const float *)value->at};
-  case PROTOBUF_C_TYPE_DOUBLE:
-    return (SkyNumber){.d = *(const double *)value->at};
-  case PROTOBUF_C_TYPE_MESSAGE:
-    return read_time(read_pointer(value->at));
-  default:
-    return (SkyNumber){.i = *(const int32_t *)value->at};
-  }
-}
-
-static bool is_text(ProtobufCType type) {
-  return type == PROTOBUF_C_TYPE_STRING || type == PROTOBUF_C_TYPE_BYTES;
-}
-
-static SkyStr read_text(const Value *value) {
-  if (value->field->type == PROTOBUF_C_TYPE_STRING)
-    return sky_str(read_pointer(value->at));
-  ProtobufCBinaryData data;
-  memcpy(&data, value->at, sizeof(data));
-  return (SkyStr){(const char *)data.data, data.len};
-}
-
-static bool is_zero(const Value *value) {
-  if (is_text(value->field->type))
-    return read_text(value).size == 0;
-  if (value->field->type == PROTOBUF_C_TYPE_MESSAGE)
-    return read_pointer(value->at) == NULL;
-  const SkyNumber number = read_number(value);
-  return kind_of(value->field->type) == FLOATING ? number.d == 0 : number.u == 0;
-}
-
-/* ---- numbers ---- */
-
-static int compare(Kind kind, SkyNumber a, SkyNumber b) {
-  switch (kind) {
-  case UNSIGNED:
-    return (a.u > b.u) - (a.u < b.u);
-  case FLOATING:
-    return (a.d > b.d) - (a.d < b.d);
-  case TIME:
-    if (a.t.seconds != b.t.seconds)
-      return a.t.seconds > b.t.seconds ? 1 : -1;
-    return (a.t.nanos > b.t.nanos) - (a.t.nanos < b.t.nanos);
-  case SIGNED:
-    break;
-  }
-  return (a.i > b.i) - (a.i < b.i);
-}
-
-/* "1.5s", as protobuf writes a Duration in JSON. A Duration's seconds and nanos have the same sign. */
-static void write_time(SkyNumber number, char text[64]) {
-  const bool negative = number.t.seconds < 0 || number.t.nanos < 0;
-  const uint64_t seconds = negative ? 0 - (uint64_t)number.t.seconds : (uint64_t)number.t.seconds;
-  int size = snprintf(text, 64, "%s%" PRIu64 ".%09d", negative ? "-" : "", seconds, abs(number.t.nanos));
-  while (text[size - 1] == '0')
-    size--;
-  size -= text[size - 1] == '.';
-  memcpy(text + size, "s", 2);
-}
-
-static void write_number(Kind kind, SkyNumber number, char text[64]) {
-  switch (kind) {
-  case UNSIGNED:
-    snprintf(text, 64, "%" PRIu64, number.u);
-    break;
-  case FLOATING:
-    snprintf(text, 64, "%.15g", number.d);
-    break;
-  case TIME:
-    write_time(number, text);
-    break;
-  case SIGNED:
-    snprintf(text, 64, "%" PRId64, number.i);
-    break;
-  }
-}
-
-static bool is_above(Kind kind, SkyNumber number, const SkyRange *range) {
-  const int order = compare(kind, number, range->lower);
+static bool is_above(SkyNumberKind kind, SkyNumber number, const SkyRange *range) {
+  const int order = sky_number_compare(kind, number, range->lower);
   return range->lower_bound == SKY_INCLUSIVE ? order >= 0 : order > 0;
 }
 
-static bool is_below(Kind kind, SkyNumber number, const SkyRange *range) {
-  const int order = compare(kind, number, range->upper);
+static bool is_below(SkyNumberKind kind, SkyNumber number, const SkyRange *range) {
+  const int order = sky_number_compare(kind, number, range->upper);
   return range->upper_bound == SKY_INCLUSIVE ? order <= 0 : order < 0;
 }
 
-static bool is_in_range(Kind kind, SkyNumber number, const SkyRange *range) {
-  if (kind == FLOATING && isnan(number.d))
+static bool is_in_range(SkyNumberKind kind, SkyNumber number, const SkyRange *range) {
+  if (kind == SKY_NUMBER_FLOATING && isnan(number.d))
     return false;
   const bool above = range->lower_bound == SKY_UNBOUNDED || is_above(kind, number, range);
   const bool below = range->upper_bound == SKY_UNBOUNDED || is_below(kind, number, range);
   if (range->lower_bound != SKY_UNBOUNDED && range->upper_bound != SKY_UNBOUNDED &&
-      compare(kind, range->upper, range->lower) < 0)
+      sky_number_compare(kind, range->upper, range->lower) < 0)
     return above || below;
   return above && below;
 }
@@ -230,17 +99,17 @@ static const char *upper_words(const SkyRange *range) {
   return range->upper_bound == SKY_INCLUSIVE ? "less than or equal to" : "less than";
 }
 
-static void refuse_range(Check *check, const Place *place, Kind kind, const SkyRange *range) {
+static void refuse_range(Check *check, const Place *place, SkyNumberKind kind, const SkyRange *range) {
   char lower[64], upper[64];
-  write_number(kind, range->lower, lower);
-  write_number(kind, range->upper, upper);
+  sky_number_write(kind, range->lower, lower);
+  sky_number_write(kind, range->upper, upper);
   if (range->lower_bound == SKY_UNBOUNDED)
     refuse(check, place, "must be %s %s", upper_words(range), upper);
   else if (range->upper_bound == SKY_UNBOUNDED)
     refuse(check, place, "must be %s %s", lower_words(range), lower);
   else
     refuse(check, place, "must be %s %s %s %s %s", lower_words(range), lower,
-           compare(kind, range->upper, range->lower) < 0 ? "or" : "and", upper_words(range), upper);
+           sky_number_compare(kind, range->upper, range->lower) < 0 ? "or" : "and", upper_words(range), upper);
 }
 
 /* ---- texts ---- */
@@ -302,42 +171,42 @@ static const char *format_words(SkyFormat format) {
 
 /* ---- one rule ---- */
 
-static bool is_listed(const Value *value, const SkyRule *rule) {
-  if (is_text(value->field->type)) {
-    const SkyStr text = read_text(value);
+static bool is_listed(const SkyFieldValue *value, const SkyRule *rule) {
+  if (sky_value_is_text(value->field->type)) {
+    const SkyStr text = sky_value_text(value);
     for (size_t i = 0; i < rule->as.texts->count; i++) {
       if (sky_str_equal(text, rule->as.texts->values[i]))
         return true;
     }
     return false;
   }
-  const SkyNumber number = read_number(value);
+  const SkyNumber number = sky_value_number(value);
   for (size_t i = 0; i < rule->as.numbers->count; i++) {
-    if (compare(kind_of(value->field->type), number, rule->as.numbers->values[i]) == 0)
+    if (sky_number_compare(sky_number_kind(value->field->type), number, rule->as.numbers->values[i]) == 0)
       return true;
   }
   return false;
 }
 
-static size_t listed_count(const Value *value, const SkyRule *rule) {
-  return is_text(value->field->type) ? rule->as.texts->count : rule->as.numbers->count;
+static size_t listed_count(const SkyFieldValue *value, const SkyRule *rule) {
+  return sky_value_is_text(value->field->type) ? rule->as.texts->count : rule->as.numbers->count;
 }
 
-static void refuse_unlisted(Check *check, const Place *place, const Value *value, const SkyRule *rule) {
+static void refuse_unlisted(Check *check, const Place *place, const SkyFieldValue *value, const SkyRule *rule) {
   char text[64] = "";
   if (listed_count(value, rule) > 1) {
     refuse(check, place, "must be one of the %zu values allowed", listed_count(value, rule));
-  } else if (is_text(value->field->type)) {
+  } else if (sky_value_is_text(value->field->type)) {
     refuse(check, place, "must be \"%.*s\"", SKY_STR_ARGS(rule->as.texts->values[0]));
   } else {
-    write_number(kind_of(value->field->type), rule->as.numbers->values[0], text);
+    sky_number_write(sky_number_kind(value->field->type), rule->as.numbers->values[0], text);
     refuse(check, place, "must be %s", text);
   }
 }
 
-static void apply_number_rule(Check *check, const Place *place, const Value *value, const SkyRule *rule) {
-  const Kind kind = kind_of(value->field->type);
-  const SkyNumber number = read_number(value);
+static void apply_number_rule(Check *check, const Place *place, const SkyFieldValue *value, const SkyRule *rule) {
+  const SkyNumberKind kind = sky_number_kind(value->field->type);
+  const SkyNumber number = sky_value_number(value);
   if (rule->op == SKY_RULE_RANGE && !is_in_range(kind, number, rule->as.range))
     refuse_range(check, place, kind, rule->as.range);
   else if (rule->op == SKY_RULE_FINITE && !isfinite(number.d))
@@ -346,18 +215,18 @@ static void apply_number_rule(Check *check, const Place *place, const Value *val
     refuse(check, place, "must be one of the enum's values");
 }
 
-static void apply_size_rule(Check *check, const Place *place, const Value *value, const SkyRule *rule) {
+static void apply_size_rule(Check *check, const Place *place, const SkyFieldValue *value, const SkyRule *rule) {
   const bool characters = rule->op == SKY_RULE_MIN_CHARS || rule->op == SKY_RULE_MAX_CHARS;
   const bool least = rule->op == SKY_RULE_MIN_CHARS || rule->op == SKY_RULE_MIN_BYTES;
-  const SkyStr text = read_text(value);
+  const SkyStr text = sky_value_text(value);
   const size_t size = characters ? count_characters(text) : text.size;
   if (least ? size < rule->as.count : size > rule->as.count)
     refuse(check, place, "must have at %s %" PRIu64 " %s%s", least ? "least" : "most", rule->as.count,
            characters ? "character" : "byte", rule->as.count == 1 ? "" : "s");
 }
 
-static void apply_part_rule(Check *check, const Place *place, const Value *value, const SkyRule *rule) {
-  const SkyStr text = read_text(value);
+static void apply_part_rule(Check *check, const Place *place, const SkyFieldValue *value, const SkyRule *rule) {
+  const SkyStr text = sky_value_text(value);
   const SkyStr part = rule->as.text;
   if (rule->op == SKY_RULE_PREFIX && !sky_str_starts_with(text, part))
     refuse(check, place, "must begin with \"%.*s\"", SKY_STR_ARGS(part));
@@ -369,7 +238,7 @@ static void apply_part_rule(Check *check, const Place *place, const Value *value
     refuse(check, place, "must not contain \"%.*s\"", SKY_STR_ARGS(part));
 }
 
-static void apply_rule(Check *check, const Place *place, const Value *value, const SkyRule *rule) {
+static void apply_rule(Check *check, const Place *place, const SkyFieldValue *value, const SkyRule *rule) {
   switch (rule->op) {
   case SKY_RULE_IN:
     if (!is_listed(value, rule))
@@ -386,11 +255,11 @@ static void apply_rule(Check *check, const Place *place, const Value *value, con
     apply_size_rule(check, place, value, rule);
     break;
   case SKY_RULE_PATTERN:
-    if (!matches(rule->as.pattern, read_text(value)))
+    if (!matches(rule->as.pattern, sky_value_text(value)))
       refuse(check, place, "must match %s", rule->as.pattern->shown);
     break;
   case SKY_RULE_FORMAT:
-    if (!sky_format_matches(rule->as.format, read_text(value)))
+    if (!sky_format_matches(rule->as.format, sky_value_text(value)))
       refuse(check, place, "must be %s", format_words(rule->as.format));
     break;
   case SKY_RULE_PREFIX:
@@ -405,55 +274,25 @@ static void apply_rule(Check *check, const Place *place, const Value *value, con
   }
 }
 
-static void check_value(Check *check, const Place *place, const Value *value, const SkyValueRules *rules) {
-  if (rules->ignore_zero && is_zero(value))
+static void check_value(Check *check, const Place *place, const SkyFieldValue *value, const SkyValueRules *rules) {
+  if (rules->ignore_zero && sky_value_is_zero(value))
     return;
   for (const SkyRule *rule = rules->rules; rule != NULL && rule->op != SKY_RULE_END; rule++)
     apply_rule(check, place, value, rule);
   if (rules->message != NULL)
-    validate_message(check, read_pointer(value->at), rules->message, place);
+    validate_message(check, sky_value_pointer(value->at), rules->message, place);
 }
 
 /* ---- repeated fields and maps ---- */
 
-static size_t size_of(ProtobufCType type) {
-  switch (type) {
-  case PROTOBUF_C_TYPE_INT64:
-  case PROTOBUF_C_TYPE_SINT64:
-  case PROTOBUF_C_TYPE_SFIXED64:
-  case PROTOBUF_C_TYPE_UINT64:
-  case PROTOBUF_C_TYPE_FIXED64:
-  case PROTOBUF_C_TYPE_DOUBLE:
-    return 8;
-  case PROTOBUF_C_TYPE_STRING:
-  case PROTOBUF_C_TYPE_MESSAGE:
-    return sizeof(void *);
-  case PROTOBUF_C_TYPE_BYTES:
-    return sizeof(ProtobufCBinaryData);
-  default:
-    return 4;
-  }
-}
-
-static Value item_at(const ProtobufCFieldDescriptor *field, const void *array, size_t index) {
-  return (Value){.field = field, .at = (const char *)array + index * size_of(field->type)};
-}
-
-static int compare_values(const void *a, const void *b, void *user) {
-  const ProtobufCFieldDescriptor *field = user;
-  const Value left = {field, a}, right = {field, b};
-  if (!is_text(field->type))
-    return compare(kind_of(field->type), read_number(&left), read_number(&right));
-  const SkyStr x = read_text(&left), y = read_text(&right);
-  const size_t shorter = x.size < y.size ? x.size : y.size;
-  const int order = shorter == 0 ? 0 : memcmp(x.data, y.data, shorter);
-  return order != 0 ? order : (x.size > y.size) - (x.size < y.size);
+static SkyFieldValue item_at(const ProtobufCFieldDescriptor *field, const void *array, size_t index) {
+  return (SkyFieldValue){.field = field, .at = (const char *)array + index * sky_value_size(field->type)};
 }
 
 static bool has_duplicate_quadratic(const ProtobufCFieldDescriptor *field, const void *array, size_t count) {
   for (size_t i = 1; i < count; i++) {
     for (size_t j = 0; j < i; j++) {
-      if (compare_values(item_at(field, array, i).at, item_at(field, array, j).at, (void *)(uintptr_t)field) == 0)
+      if (sky_value_compare(item_at(field, array, i).at, item_at(field, array, j).at, (void *)(uintptr_t)field) == 0)
         return true;
     }
   }
@@ -467,7 +306,7 @@ static void check_unique(Check *check, const Place *place, const ProtobufCFieldD
   if (count <= QUADRATIC_ITEMS) {
     duplicate = has_duplicate_quadratic(field, array, count);
   } else {
-    const size_t size = size_of(field->type);
+    const size_t size = sky_value_size(field->type);
     char *sorted = malloc(count * size);
     if (sorted == NULL) {
       sky_status_free(check->status);
@@ -475,9 +314,9 @@ static void check_unique(Check *check, const Place *place, const ProtobufCFieldD
       return;
     }
     memcpy(sorted, array, count * size);
-    qsort_r(sorted, count, size, compare_values, (void *)(uintptr_t)field);
+    qsort_r(sorted, count, size, sky_value_compare, (void *)(uintptr_t)field);
     for (size_t i = 1; i < count && !duplicate; i++)
-      duplicate = compare_values(sorted + (i - 1) * size, sorted + i * size, (void *)(uintptr_t)field) == 0;
+      duplicate = sky_value_compare(sorted + (i - 1) * size, sorted + i * size, (void *)(uintptr_t)field) == 0;
     free(sorted);
   }
   if (duplicate)
@@ -500,18 +339,18 @@ static void check_whole_list(Check *check, const Place *place, const ProtobufCFi
 /* A map's entry is a message {key = 1; value = 2}. */
 static void check_entry(Check *check, const Place *outer, const ProtobufCMessage *entry, const SkyFieldRules *rules) {
   const ProtobufCFieldDescriptor *fields = entry->descriptor->fields;
-  const Value key = {&fields[0], (const char *)entry + fields[0].offset};
-  const Value value = {&fields[1], (const char *)entry + fields[1].offset};
+  const SkyFieldValue key = {&fields[0], (const char *)entry + fields[0].offset};
+  const SkyFieldValue value = {&fields[1], (const char *)entry + fields[1].offset};
   Place place = {.outer = outer};
   if (fields[0].type == PROTOBUF_C_TYPE_STRING) {
-    place.key = read_text(&key).size == 0 ? "" : read_pointer(key.at);
+    place.key = sky_value_text(&key).size == 0 ? "" : sky_value_pointer(key.at);
   } else {
     place.has_number_key = true;
-    place.number_key = read_number(&key).i;
+    place.number_key = sky_value_number(&key).i;
   }
   if (rules->keys != NULL)
     check_value(check, &place, &key, rules->keys);
-  const bool unset = fields[1].type == PROTOBUF_C_TYPE_MESSAGE && read_pointer(value.at) == NULL;
+  const bool unset = fields[1].type == PROTOBUF_C_TYPE_MESSAGE && sky_value_pointer(value.at) == NULL;
   if (rules->items != NULL && !unset)
     check_value(check, &place, &value, rules->items);
 }
@@ -520,7 +359,7 @@ static void check_list(Check *check, const ProtobufCMessage *message, const SkyF
   const ProtobufCFieldDescriptor *field = &message->descriptor->fields[rules->index];
   size_t count;
   memcpy(&count, (const char *)message + field->quantifier_offset, sizeof(count));
-  const void *array = read_pointer((const char *)message + field->offset);
+  const void *array = sky_value_pointer((const char *)message + field->offset);
   if (rules->required && count == 0) {
     refuse(check, place, "is required");
     return;
@@ -529,10 +368,10 @@ static void check_list(Check *check, const ProtobufCMessage *message, const SkyF
     return;
   check_whole_list(check, place, field, rules->value.rules, array, count);
   for (size_t i = 0; i < count && !is_over(check); i++) {
-    const Value item = item_at(field, array, i);
+    const SkyFieldValue item = item_at(field, array, i);
     const Place at = {.outer = place, .index = i};
     if (rules->is_map)
-      check_entry(check, place, read_pointer(item.at), rules);
+      check_entry(check, place, sky_value_pointer(item.at), rules);
     else if (rules->items != NULL)
       check_value(check, &at, &item, rules->items);
   }
@@ -549,7 +388,7 @@ static bool is_present(const ProtobufCMessage *message, const ProtobufCFieldDesc
     return false;
   const bool is_optional = field->label == PROTOBUF_C_LABEL_OPTIONAL;
   if (field->type == PROTOBUF_C_TYPE_MESSAGE || (is_optional && field->type == PROTOBUF_C_TYPE_STRING))
-    return read_pointer((const char *)message + field->offset) != NULL;
+    return sky_value_pointer((const char *)message + field->offset) != NULL;
   return !is_optional || *(const protobuf_c_boolean *)quantifier != 0;
 }
 
@@ -564,9 +403,9 @@ static void check_field(Check *check, const ProtobufCMessage *message, const Sky
     check_list(check, message, rules, &place);
     return;
   }
-  const Value value = {field, (const char *)message + field->offset};
+  const SkyFieldValue value = {field, (const char *)message + field->offset};
   const bool present = is_present(message, field);
-  if (rules->required && (!present || (!has_presence(field) && is_zero(&value))))
+  if (rules->required && (!present || (!has_presence(field) && sky_value_is_zero(&value))))
     refuse(check, &place, "is required");
   else if (present)
     check_value(check, &place, &value, &rules->value);
@@ -576,9 +415,9 @@ static void check_group(Check *check, const ProtobufCMessage *message, const Sky
   size_t set = 0;
   for (size_t i = 0; i < group->count; i++) {
     const ProtobufCFieldDescriptor *field = &message->descriptor->fields[group->indexes[i]];
-    const Value value = {field, (const char *)message + field->offset};
+    const SkyFieldValue value = {field, (const char *)message + field->offset};
     set += is_present(message, field) &&
-           (has_presence(field) || field->label == PROTOBUF_C_LABEL_REPEATED || !is_zero(&value));
+           (has_presence(field) || field->label == PROTOBUF_C_LABEL_REPEATED || !sky_value_is_zero(&value));
   }
   const Place place = {.outer = outer, .name = group->name};
   if (set == 0 && group->required)

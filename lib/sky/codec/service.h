@@ -1,6 +1,6 @@
 /*
- * Service descriptors: what a contract says of a service, as constant tables written by protoc-gen-sky. The runtimes of rpc/ and
- * bus/ work on these; they know no service by name.
+ * Service descriptors: what a contract says of a service, as constant tables written by protoc-gen-sky. The runtimes of
+ * rpc/ and bus/ work on these; they know no service by name.
  */
 #pragma once
 
@@ -13,7 +13,8 @@
 #include <sky/codec/rules.h>
 #include <sky/core/str.h>
 
-/* Any function, to be cast back to its true type before it is called (C17 6.3.2.3 p8): how generated code hands typed callbacks through. */
+/* Any function, to be cast back to its true type before it is called (C17 6.3.2.3 p8): how generated code hands typed
+ * callbacks through. */
 typedef void (*SkyFunction)(void);
 
 typedef struct SkyMessageType {
@@ -41,7 +42,7 @@ typedef struct SkyMethodDescriptor {
   int64_t deadline_ms; /* of a call that brings none, and the longest allowed; streams: 0, none */
   bool inline_handler; /* the handler never blocks: run on the I/O thread */
   bool is_public;
-  bool is_anonymous; /* public, and needs no principal: it checks a secret of its own */
+  bool is_anonymous;          /* public, and needs no principal: it checks a secret of its own */
   const char *scope;          /* "" when none is needed */
   const char *const *callers; /* NULL-terminated service names; empty: any */
 } SkyMethodDescriptor;
@@ -50,7 +51,8 @@ typedef struct SkyServiceDescriptor {
   const char *name; /* "fabrikam.delivery.v1.DeliveryService" */
   const SkyMethodDescriptor *methods;
   size_t method_count;
-  SkyStr file_descriptor_set; /* serialized FileDescriptorSet of the file and its imports, for reflection; may be empty */
+  SkyStr
+      file_descriptor_set; /* serialized FileDescriptorSet of the file and its imports, for reflection; may be empty */
 } SkyServiceDescriptor;
 
 /* An event: a message published under `subject` "." aggregate id. From sky.options.v1.EventOptions. */

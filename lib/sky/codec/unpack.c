@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <sky/codec/field_value.h>
 #include <sky/codec/wire.h>
 
 enum { MIN_CAPACITY = 4, MAX_PATH = 256 };
@@ -80,33 +81,6 @@ static bool grow(Decoder *decoder, void **array, size_t count, size_t more, size
   return true;
 }
 
-static size_t element_size(ProtobufCType type) {
-  switch (type) {
-  case PROTOBUF_C_TYPE_INT64:
-  case PROTOBUF_C_TYPE_SINT64:
-  case PROTOBUF_C_TYPE_SFIXED64:
-  case PROTOBUF_C_TYPE_UINT64:
-  case PROTOBUF_C_TYPE_FIXED64:
-  case PROTOBUF_C_TYPE_DOUBLE:
-    return 8;
-  case PROTOBUF_C_TYPE_STRING:
-  case PROTOBUF_C_TYPE_MESSAGE:
-    return sizeof(void *);
-  case PROTOBUF_C_TYPE_BYTES:
-    return sizeof(ProtobufCBinaryData);
-  case PROTOBUF_C_TYPE_INT32:
-  case PROTOBUF_C_TYPE_SINT32:
-  case PROTOBUF_C_TYPE_SFIXED32:
-  case PROTOBUF_C_TYPE_UINT32:
-  case PROTOBUF_C_TYPE_FIXED32:
-  case PROTOBUF_C_TYPE_FLOAT:
-  case PROTOBUF_C_TYPE_BOOL:
-  case PROTOBUF_C_TYPE_ENUM:
-    break;
-  }
-  return 4;
-}
-
 static SkyWireType wire_type(ProtobufCType type) {
   switch (type) {
   case PROTOBUF_C_TYPE_SFIXED32:
@@ -134,7 +108,7 @@ static void store_scalar(ProtobufCType type, uint64_t value, void *to) {
     narrow = (uint32_t)sky_wire_unzigzag(narrow);
   else if (type == PROTOBUF_C_TYPE_SINT64)
     value = (uint64_t)sky_wire_unzigzag(value);
-  if (element_size(type) == 8)
+  if (sky_value_size(type) == 8)
     memcpy(to, &value, 8);
   else
     memcpy(to, &narrow, 4);
@@ -204,7 +178,7 @@ static void set_present(ProtobufCMessage *message, const ProtobufCFieldDescripto
   if (field->flags & PROTOBUF_C_FIELD_FLAG_ONEOF) {
     uint32_t *oneof_case = quantifier;
     if (*oneof_case != field->id)
-      memset((char *)message + field->offset, 0, element_size(field->type));
+      memset((char *)message + field->offset, 0, sky_value_size(field->type));
     *oneof_case = field->id;
   } else if (field->label == PROTOBUF_C_LABEL_OPTIONAL && field->type != PROTOBUF_C_TYPE_STRING &&
              field->type != PROTOBUF_C_TYPE_MESSAGE) {
@@ -216,7 +190,7 @@ static bool append_value(Decoder *decoder, ProtobufCMessage *message, const Prot
                          const SkyWireField *value, unsigned depth) {
   size_t *count = (size_t *)((char *)message + field->quantifier_offset);
   void **array = (void **)((char *)message + field->offset);
-  const size_t size = element_size(field->type);
+  const size_t size = sky_value_size(field->type);
   if (!grow(decoder, array, *count, 1, size))
     return false;
   if (!store_value(decoder, field, value, depth, (char *)*array + *count * size))
@@ -252,7 +226,7 @@ static bool append_packed(Decoder *decoder, ProtobufCMessage *message, const Pro
                           SkyStr packed) {
   size_t *count = (size_t *)((char *)message + field->quantifier_offset);
   void **array = (void **)((char *)message + field->offset);
-  const size_t size = element_size(field->type);
+  const size_t size = sky_value_size(field->type);
   const SkyWireType type = wire_type(field->type);
   if (!grow(decoder, array, *count, packed_count(packed, type), size))
     return false;
