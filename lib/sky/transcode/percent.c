@@ -73,9 +73,15 @@ bool percent_equals(SkyStr text, SkyStr decoded) {
 }
 
 bool percent_is_valid(SkyStr text) {
-  for (size_t i = 0; i < text.size; i++)
-    if (text.data[i] == '%' && byte_at(text, i) < 0)
+  for (SkyStr rest = text; rest.size > 0;) {
+    const char *at = memchr(rest.data, '%', rest.size);
+    if (at == NULL)
+      return true;
+    rest = (SkyStr){.data = at, .size = (size_t)(text.data + text.size - at)};
+    if (byte_at(rest, 0) < 0)
       return false;
+    rest = (SkyStr){.data = at + 3, .size = rest.size - 3};
+  }
   return true;
 }
 
