@@ -52,6 +52,8 @@ static SkyStatus open_driver(SkyStore *store, const SkyStoreOptions *options) {
   const SkyStr uri = sky_str(options->uri);
   if (sky_str_starts_with(uri, SKY_STR("sqlite:")))
     return sky_sqlite_open(&chosen, &store->driver, &store->self);
+  if (sky_str_starts_with(uri, SKY_STR("mongodb://")) || sky_str_starts_with(uri, SKY_STR("mongodb+srv://")))
+    return sky_mongo_open(&chosen, &store->driver, &store->self);
   return SKY_INVALID_ARGUMENT("store must be sqlite:DIR, sqlite::memory: or mongodb://...");
 }
 

@@ -94,7 +94,7 @@ static void fill_lists(SkyArena *arena, Document *document) {
   document->n_flags = 2;
   document->flags = LIST(arena, 2, ((protobuf_c_boolean[]){1, 0}));
   document->n_ratios = 3;
-  document->ratios = LIST(arena, 3, ((double[]){0.1, -0.0, DBL_MAX}));
+  document->ratios = LIST(arena, 3, ((double[]){0.1, 0.0, DBL_MAX}));
 }
 
 static Storetest__Document__CountsEntry *count_entry(SkyArena *arena, const char *key, int64_t value) {

@@ -10,9 +10,9 @@ int main(void) {
     return EXIT_FAILURE;
   char uri[64];
   snprintf(uri, sizeof(uri), "sqlite:%s", folder);
-  contract_target = (ContractTarget){.uri = uri, .persistent = true, .concurrent = true};
+  contract_target = (ContractTarget){.uri = uri, .persistent = true};
   int result = contract_run("store/sqlite file");
-  contract_target = (ContractTarget){.uri = "sqlite::memory:", .concurrent = true};
+  contract_target = (ContractTarget){.uri = "sqlite::memory:"};
   result |= contract_run("store/sqlite memory");
   char command[64];
   snprintf(command, sizeof(command), "rm -r %s", folder);
