@@ -134,6 +134,13 @@ static SkyStatus invoke(const SkyEventRoute *route, SkyIncoming *incoming, const
   return status;
 }
 
+unsigned recorder_seen(Recorder *recorder, unsigned number) {
+  pthread_mutex_lock(&recorder->mutex);
+  unsigned seen = recorder->seen[number];
+  pthread_mutex_unlock(&recorder->mutex);
+  return seen;
+}
+
 unsigned recorder_distinct(Recorder *recorder, unsigned count) {
   unsigned distinct = 0;
   pthread_mutex_lock(&recorder->mutex);

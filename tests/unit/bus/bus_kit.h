@@ -48,6 +48,7 @@ typedef struct Recorder {
 } Recorder;
 
 void recorder_init(Recorder *recorder);
+unsigned recorder_seen(Recorder *recorder, unsigned number);    /* how often that number came */
 unsigned recorder_distinct(Recorder *recorder, unsigned count); /* how many of the numbers 0 … count-1 came */
 SkyEventRoute recorder_route(Recorder *recorder, const SkyEventType *type);
 SkyConsumer *consume(const SkyEventRoute *route, SkyConsumerOptions options); /* fills stream, durable and route */

@@ -166,7 +166,7 @@ START_TEST(work_in_progress_is_not_given_to_another) {
   must(publish(&happened_type, "e1", 1, "x"));
   SKY_CHECK_EVENTUALLY(atomic_load(&recorder.calls) == 1); /* after 3 s: six ack waits */
   SKY_CHECK_EVENTUALLY(stream_messages("JOBS") == 0);
-  ck_assert_uint_eq(recorder.seen[1], 1);
+  ck_assert_uint_eq(recorder_seen(&recorder, 1), 1);
 }
 END_TEST
 

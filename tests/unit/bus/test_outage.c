@@ -137,7 +137,7 @@ START_TEST(a_server_that_lost_its_data_gets_streams_and_consumers_again) {
   nats_server_wipe(&server);
   nats_server_start(&server);
   SKY_CHECK_EVENTUALLY(try_publish("e2", 2) == SKY_CODE_OK);
-  SKY_CHECK_EVENTUALLY(recorder.seen[2] == 1);
+  SKY_CHECK_EVENTUALLY(recorder_seen(&recorder, 2) == 1);
 }
 END_TEST
 
