@@ -3,7 +3,7 @@
 
 enum { STORE_TIMEOUT_MS = 500 };
 
-static int healthz(void *self, SkyStr query, SkyBuf *body, const char **content_type) {
+static int healthz(void *self, const SkyAdminRequest *request, SkyBuf *body, const char **content_type) {
   sky_buf_append_text(body, "ok\n");
   return 200;
 }
@@ -28,7 +28,7 @@ static void check_store(SkyService *service, SkyBuf *body, bool *all) {
   sky_status_free(status);
 }
 
-static int readyz(void *self, SkyStr query, SkyBuf *body, const char **content_type) {
+static int readyz(void *self, const SkyAdminRequest *request, SkyBuf *body, const char **content_type) {
   SkyService *service = self;
   bool all = true;
   *content_type = "application/json";

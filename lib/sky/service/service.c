@@ -8,6 +8,7 @@
 
 #include <sky/core/log.h>
 #include <sky/core/version.h>
+#include <sky/telemetry/names.h>
 
 enum { EXIT_WRONG_SETTINGS = 2, BUS_CLOSE_TIMEOUT_MS = 5000 };
 
@@ -171,7 +172,7 @@ static int run(SkyService *service) {
     return fail(service->definition->name, status, EXIT_FAILURE);
   }
   sky_log(SKY_INFO, NULL, "service.started",
-          SKY_FIELDS(SKY_F_TEXT("service.version", sky_version_borrow()),
+          SKY_FIELDS(SKY_F_TEXT(SKY_SERVICE_VERSION, sky_version_borrow()),
                      SKY_F_INT("server.port", sky_server_port(service->server)),
                      SKY_F_INT("admin.port", sky_admin_port(service->admin))),
           "%s serves gRPC on port %d", service->definition->name, sky_server_port(service->server));

@@ -6,12 +6,14 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
-#include <sys/time.h>
 #include <unistd.h>
 
-enum { MAX_PATHS = 16, MAX_REQUEST_BYTES = 8192, MAX_BODY_BYTES = 4 << 20, CLIENT_TIMEOUT_S = 2, BACKLOG = 64 };
+#include <sky/core/time.h>
+
+enum { MAX_PATHS = 16, MAX_REQUEST_BYTES = 8192, MAX_BODY_BYTES = 4 << 20, CLIENT_TIMEOUT_MS = 2000, BACKLOG = 64 };
 
 typedef struct Route {
   const char *path;
@@ -121,9 +123,16 @@ int sky_admin_port(const SkyAdmin *admin) {
 
 /* ---- serving ---- */
 
-static bool receive_request(int fd, char *request, size_t *ret_size) {
+/* One deadline for all that a client does: who sends or takes a byte now and then holds up the others no longer. */
+static bool wait_for(int fd, short events, int64_t deadline_ns) {
+  const int64_t left_ns = deadline_ns - sky_clock_monotonic_ns(sky_clock_system_borrow());
+  struct pollfd polled = {.fd = fd, .events = events};
+  return left_ns > 0 && poll(&polled, 1, (int)(left_ns / SKY_NS_PER_MS) + 1) == 1;
+}
+
+static bool receive_request(int fd, int64_t deadline_ns, char *request, size_t *ret_size) {
   size_t size = 0;
-  while (size < MAX_REQUEST_BYTES) {
+  while (size < MAX_REQUEST_BYTES && wait_for(fd, POLLIN, deadline_ns)) {
     const ssize_t part = recv(fd, request + size, MAX_REQUEST_BYTES - size, 0);
     if (part <= 0)
       return false;
@@ -136,11 +145,11 @@ static bool receive_request(int fd, char *request, size_t *ret_size) {
   return false;
 }
 
-static void send_all(int fd, SkyStr data) {
-  while (data.size > 0) {
+static void send_all(int fd, int64_t deadline_ns, SkyStr data) {
+  while (data.size > 0 && wait_for(fd, POLLOUT, deadline_ns)) {
     const ssize_t part = send(fd, data.data, data.size, MSG_NOSIGNAL);
     if (part <= 0)
-      return; /* gone, or too slow: there is nobody to tell */
+      return; /* gone: there is nobody to tell */
     data.data += part;
     data.size -= (size_t)part;
   }
@@ -161,14 +170,14 @@ static const char *title(int status) {
   }
 }
 
-static void respond(int fd, int status, const char *content_type, SkyStr body, bool head) {
+static void respond(int fd, int64_t deadline_ns, int status, const char *content_type, SkyStr body, bool head) {
   SkyBuf header;
   sky_buf_init(&header, 1024);
   sky_buf_printf(&header, "HTTP/1.1 %d %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\nConnection: close\r\n\r\n",
                  status, title(status), content_type, body.size);
-  send_all(fd, sky_buf_str(&header));
+  send_all(fd, deadline_ns, sky_buf_str(&header));
   if (!head)
-    send_all(fd, body);
+    send_all(fd, deadline_ns, body);
   sky_buf_finish(&header);
 }
 
@@ -179,17 +188,40 @@ static const Route *route_for(const SkyAdmin *admin, SkyStr path) {
   return NULL;
 }
 
-static void answer(const SkyAdmin *admin, int fd, SkyStr request) {
-  SkyStr method, target, path;
-  if (!sky_str_cut(&request, ' ', &method) || !sky_str_cut(&request, ' ', &target))
-    return;
-  const bool head = sky_str_is(method, "HEAD");
-  SkyStr query = target;
-  if (!sky_str_cut(&query, '?', &path)) {
-    path = target;
-    query = (SkyStr){"", 0};
+static SkyStr trim(SkyStr text) {
+  while (text.size > 0 && strchr(" \t\r", text.data[text.size - 1]) != NULL)
+    text.size--;
+  while (text.size > 0 && strchr(" \t", text.data[0]) != NULL)
+    text = (SkyStr){text.data + 1, text.size - 1};
+  return text;
+}
+
+/* The value of a header; empty when there is none. lines: those after the request line. */
+static SkyStr header(SkyStr lines, const char *name) {
+  const size_t size = strlen(name);
+  SkyStr line;
+  while (sky_str_cut(&lines, '\n', &line))
+    if (line.size > size && line.data[size] == ':' && strncasecmp(line.data, name, size) == 0)
+      return trim((SkyStr){line.data + size + 1, line.size - size - 1});
+  return (SkyStr){"", 0};
+}
+
+static void split_target(SkyStr target, SkyAdminRequest *request) {
+  request->query = target;
+  if (!sky_str_cut(&request->query, '?', &request->path)) {
+    request->path = target;
+    request->query = (SkyStr){"", 0};
   }
-  const Route *route = route_for(admin, path);
+}
+
+static void answer(const SkyAdmin *admin, int fd, int64_t deadline_ns, SkyStr rest) {
+  SkyStr method, target;
+  if (!sky_str_cut(&rest, ' ', &method) || !sky_str_cut(&rest, ' ', &target))
+    return;
+  SkyAdminRequest request = {.accept = header(rest, "Accept")};
+  split_target(target, &request);
+  const bool head = sky_str_is(method, "HEAD");
+  const Route *route = route_for(admin, request.path);
   const char *content_type = "text/plain; charset=utf-8";
   int status = 404;
   SkyBuf body;
@@ -197,21 +229,20 @@ static void answer(const SkyAdmin *admin, int fd, SkyStr request) {
   if (!head && !sky_str_is(method, "GET"))
     status = 405;
   else if (route != NULL)
-    status = route->handler(route->self, query, &body, &content_type);
+    status = route->handler(route->self, &request, &body, &content_type);
   if (status == 404 || status == 405)
     sky_buf_printf(&body, "%s\n", title(status));
-  respond(fd, body.failed ? 500 : status, content_type, sky_buf_str(&body), head);
+  respond(fd, deadline_ns, body.failed ? 500 : status, content_type, sky_buf_str(&body), head);
   sky_buf_finish(&body);
 }
 
 static void serve(const SkyAdmin *admin, int fd) {
-  const struct timeval timeout = {.tv_sec = CLIENT_TIMEOUT_S};
-  setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout));
-  setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof(timeout));
+  const int64_t deadline_ns =
+      sky_clock_monotonic_ns(sky_clock_system_borrow()) + (int64_t)CLIENT_TIMEOUT_MS * SKY_NS_PER_MS;
   char request[MAX_REQUEST_BYTES];
   size_t size;
-  if (receive_request(fd, request, &size))
-    answer(admin, fd, (SkyStr){request, size});
+  if (receive_request(fd, deadline_ns, request, &size))
+    answer(admin, fd, deadline_ns, (SkyStr){request, size});
   close(fd);
 }
 
@@ -223,7 +254,7 @@ static void *run(void *user) {
       return NULL;
     if (polled[1].revents != 0)
       return NULL;
-    const int fd = accept4(admin->listener, NULL, NULL, SOCK_CLOEXEC);
+    const int fd = accept4(admin->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
     if (fd >= 0)
       serve(admin, fd);
   }

@@ -14,9 +14,15 @@
 
 typedef struct SkyAdmin SkyAdmin;
 
+typedef struct SkyAdminRequest {
+  SkyStr path;
+  SkyStr query;  /* what follows '?' */
+  SkyStr accept; /* the Accept header; empty when there is none */
+} SkyAdminRequest;
+
 /* Writes the body of an answer (at most 4 MiB) and returns the HTTP status. Runs on the admin thread; must not block
  * for long. */
-typedef int (*SkyAdminHandler)(void *self, SkyStr query, SkyBuf *body, const char **content_type);
+typedef int (*SkyAdminHandler)(void *self, const SkyAdminRequest *request, SkyBuf *body, const char **content_type);
 
 /* listen: "127.0.0.1:0" picks a free port. UNAVAILABLE naming the address when it cannot be bound. */
 SKY_MUST_USE SkyStatus sky_admin_create(const char *listen, SkyAdmin **ret);

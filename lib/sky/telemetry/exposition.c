@@ -1,6 +1,7 @@
 /*
  * Exposition: metrics as text.
- * https://prometheus.io/docs/instrumenting/exposition_formats/ and https://github.com/prometheus/OpenMetrics (1.0); names are made of OpenTelemetry's by
+ * https://prometheus.io/docs/instrumenting/exposition_formats/ and https://github.com/prometheus/OpenMetrics (1.0);
+ * names are made of OpenTelemetry's by
  * https://opentelemetry.io/docs/specs/otel/compatibility/prometheus_and_openmetrics/ .
  */
 #include "internal.h"
@@ -59,8 +60,8 @@ static void append_label(SkyBuf *out, const char *key, const char *value, bool *
 }
 
 /* extra_key may be NULL. */
-static void append_labels(SkyBuf *out, const SkyMetric *metric, char *const *values, bool overflow, const char *extra_key,
-                          const char *extra_value) {
+static void append_labels(SkyBuf *out, const SkyMetric *metric, char *const *values, bool overflow,
+                          const char *extra_key, const char *extra_value) {
   bool first = true;
   if (overflow)
     append_label(out, SKY_METRIC_OVERFLOW, "true", &first);
@@ -79,13 +80,14 @@ static void write_head(const Writer *writer, const SkyMetric *metric, const char
   static const char *const types[] = {[SKY_COUNTER] = "counter", [SKY_GAUGE] = "gauge", [SKY_HISTOGRAM] = "histogram"};
   /* In the older format the family of a counter is called like its sample. */
   const char *total = metric->kind == SKY_COUNTER && !writer->openmetrics ? "_total" : "";
-  sky_buf_printf(writer->out, "# HELP %s%s %s\n# TYPE %s%s %s\n", name, total, metric->help, name, total, types[metric->kind]);
+  sky_buf_printf(writer->out, "# HELP %s%s %s\n# TYPE %s%s %s\n", name, total, metric->help, name, total,
+                 types[metric->kind]);
   if (writer->openmetrics && unit_of(metric) != NULL)
     sky_buf_printf(writer->out, "# UNIT %s %s\n", name, unit_of(metric));
 }
 
-static void write_value(const Writer *writer, const SkyMetric *metric, const char *name, char *const *labels, bool overflow,
-                        double value) {
+static void write_value(const Writer *writer, const SkyMetric *metric, const char *name, char *const *labels,
+                        bool overflow, double value) {
   sky_buf_printf(writer->out, "%s%s", name, metric->kind == SKY_COUNTER ? "_total" : "");
   append_labels(writer->out, metric, labels, overflow, NULL, NULL);
   sky_buf_printf(writer->out, " %.17g\n", value);
@@ -98,7 +100,8 @@ static void write_exemplar(const Writer *writer, Exemplar *exemplar) {
     char text[SKY_TRACEPARENT_SIZE]; /* "00-<32 digits>-<16 digits>-01" */
     sky_trace_format(&exemplar->trace, text);
     sky_buf_printf(writer->out, " # {trace_id=\"%.32s\",span_id=\"%.16s\"} %.9g %" PRId64 ".%03d", text + 3, text + 36,
-                   (double)exemplar->value_ns / 1e9, exemplar->wall_ms / SKY_MS_PER_S, (int)(exemplar->wall_ms % SKY_MS_PER_S));
+                   (double)exemplar->value_ns / 1e9, exemplar->wall_ms / SKY_MS_PER_S,
+                   (int)(exemplar->wall_ms % SKY_MS_PER_S));
   }
   atomic_flag_clear_explicit(&exemplar->busy, memory_order_release);
 }
@@ -112,8 +115,8 @@ static void write_histogram(const Writer *writer, const SkySeries *series, const
   for (size_t i = 0; i <= count; i++) {
     char bound[32] = "+Inf";
     if (i < count)
-      snprintf(bound, sizeof(bound), writer->openmetrics && bounds[i] >= 1 && bounds[i] == (double)(int)bounds[i] ? "%.1f" : "%g",
-               bounds[i]);
+      snprintf(bound, sizeof(bound),
+               writer->openmetrics && bounds[i] >= 1 && bounds[i] == (double)(int)bounds[i] ? "%.1f" : "%g", bounds[i]);
     total += atomic_load_explicit(&distribution->counts[i], memory_order_relaxed);
     sky_buf_printf(writer->out, "%s_bucket", name);
     append_labels(writer->out, metric, series->labels, series->overflow, "le", bound);
@@ -141,7 +144,8 @@ static void write_series(const Writer *writer, const SkySeries *series, const ch
   if (series->distribution != NULL)
     write_histogram(writer, series, name);
   else
-    write_value(writer, series->instrument->metric, name, series->labels, series->overflow, (double)atomic_load(&series->value));
+    write_value(writer, series->instrument->metric, name, series->labels, series->overflow,
+                (double)atomic_load(&series->value));
 }
 
 static void write_instrument(const Writer *writer, SkyInstrument *instrument, const char *name) {
@@ -173,8 +177,9 @@ static void write_readers(const Writer *writer, const SkyMetrics *metrics, const
 static void write_target_info(const Writer *writer, const SkyMetrics *metrics) {
   if (metrics->resource_count == 0)
     return;
-  sky_buf_append_text(writer->out, writer->openmetrics ? "# HELP target Target metadata\n# TYPE target info\ntarget_info"
-                                                       : "# HELP target_info Target metadata\n# TYPE target_info gauge\ntarget_info");
+  sky_buf_append_text(writer->out, writer->openmetrics
+                                       ? "# HELP target Target metadata\n# TYPE target info\ntarget_info"
+                                       : "# HELP target_info Target metadata\n# TYPE target_info gauge\ntarget_info");
   bool first = true;
   for (size_t i = 0; i < metrics->resource_count; i++)
     append_label(writer->out, metrics->resource[i].key, metrics->resource[i].value, &first);
@@ -207,7 +212,8 @@ void sky_metrics_write(SkyMetrics *metrics, bool openmetrics, SkyBuf *out) {
 }
 
 const char *sky_metrics_content_type(bool openmetrics) {
-  return openmetrics ? "application/openmetrics-text; version=1.0.0; charset=utf-8" : "text/plain; version=0.0.4; charset=utf-8";
+  return openmetrics ? "application/openmetrics-text; version=1.0.0; charset=utf-8"
+                     : "text/plain; version=0.0.4; charset=utf-8";
 }
 
 /* Prometheus puts what it prefers first and lists OpenMetrics only when it wants it. */

@@ -6,7 +6,12 @@
 
 #include <sky/telemetry/metrics.h>
 
-enum { MAX_BUCKETS = 16, MAX_RESOURCE = 32, MAX_READERS = 256, TABLE_SIZE = 512 /* a power of two, twice the series */ };
+enum {
+  MAX_BUCKETS = 16,
+  MAX_RESOURCE = 32,
+  MAX_READERS = 256,
+  TABLE_SIZE = 512 /* a power of two, twice the series */
+};
 
 /* The last traced observation of a bucket. Writers that find it locked skip: it is only an example. */
 typedef struct Exemplar {

@@ -104,6 +104,7 @@ SkyStatus sky_metrics_add_process(SkyMetrics *metrics) {
   };
   started_ns = sky_clock_monotonic_ns(sky_clock_system_borrow());
   for (size_t i = 0; i < sizeof(readers) / sizeof(readers[0]); i++)
-    SKY_TRY(sky_metrics_add_reader(metrics, readers[i].metric, (const char *const[]){readers[i].label}, readers[i].read, metrics));
+    SKY_TRY(sky_metrics_add_reader(metrics, readers[i].metric, (const char *const[]){readers[i].label}, readers[i].read,
+                                   metrics));
   return SKY_OK;
 }
