@@ -79,6 +79,7 @@ typedef struct FleetDrone {
   int64_t place_ms, heard_ms;
   uint64_t sequence, key_stream, dropped_count;
   double flown_m;
+  int64_t kept_ms;      /* place_ms of the position in the bucket */
   int64_t published_ms; /* last DronePositionChanged */
   Route routes[3];      /* of the delivery: to the pickup, to the drop-off, home */
   int64_t start_ms;     /* leave not before; 0: at once */
