@@ -5,8 +5,9 @@
  *   2. insert the delivery's document, naming the drone: of two calls for one delivery, one wins here
  *   3. append DroneAssigned to the drone's log: the claim; of two deliveries for one drone, one wins here
  *
- * After a crash between 2 and 3 no drone is bound; the repeated call finds a document whose drone does not fly it, chooses anew and goes on with 3. New
- * terms (change_id) are appended to the drone's log first and then written to the document; the log is believed.
+ * After a crash between 2 and 3 no drone is bound; the repeated call finds a document whose drone does not fly it,
+ * chooses anew and goes on with 3. New terms (change_id) are appended to the drone's log first and then written to the
+ * document; the log is believed.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -43,8 +44,7 @@ static SkyStatus choose_locked(Scheduler *self, const drone_AssignDroneRequest *
   const int64_t now_ms = scheduler_now_ms(self);
   const size_t kept_count =
       terms->expedited ? 0 : waiting_claims(&self->waiting, &self->fleet, &self->rules, now_ms, kept);
-  const FleetAnswer answer =
-      fleet_choose(&self->fleet, &self->rules, &need, kept, kept_count, now_ms, ret, ret_plan);
+  const FleetAnswer answer = fleet_choose(&self->fleet, &self->rules, &need, kept, kept_count, now_ms, ret, ret_plan);
   if (answer == FLEET_FOUND) {
     (*ret)->held = true;
     return SKY_OK;
@@ -63,8 +63,7 @@ static SkyStatus choose(Scheduler *self, const drone_AssignDroneRequest *terms, 
 
 void assign_event(const FleetDrone *drone, const drone_AssignDroneRequest *terms, const FleetPlan *plan,
                   uint64_t revision, LifeEvent *ret) {
-  *ret = (LifeEvent){
-      .kind = LIFE_ASSIGN, .place = drone->place, .battery_fraction = drone->battery_fraction};
+  *ret = (LifeEvent){.kind = LIFE_ASSIGN, .place = drone->place, .battery_fraction = drone->battery_fraction};
   LifeMission *mission = &ret->mission;
   strncpy(mission->delivery_id, terms->delivery_id, sizeof(mission->delivery_id) - 1);
   strncpy(mission->owner_id, terms->owner_id, sizeof(mission->owner_id) - 1);
@@ -84,8 +83,8 @@ void assign_plan_routes(Scheduler *self, FleetDrone *drone, int64_t now_ms) {
   const int64_t from_ms = now_ms == 0 ? scheduler_now_ms(self) : now_ms;
   for (size_t leg = 0; leg < 3; leg++) {
     /* A zone declared since: what is in the air comes down where it was promised. */
-    if (!route_plan((const Zone *const *)self->fleet.zones, self->fleet.zone_count, stops[leg], stops[leg + 1],
-                    from_ms, mission->delivery_eta_ms, &drone->routes[leg]))
+    if (!route_plan((const Zone *const *)self->fleet.zones, self->fleet.zone_count, stops[leg], stops[leg + 1], from_ms,
+                    mission->delivery_eta_ms, &drone->routes[leg]))
       drone->routes[leg] = (Route){.distance_m = sky_geo_distance_m(stops[leg], stops[leg + 1])};
   }
   const int64_t leave_ms =
@@ -212,7 +211,7 @@ static SkyStatus ended(const char *delivery_id) {
 }
 
 static void add_change(SkyArena *arena, AssignmentDocument *document, drone_AssignDroneRequest *terms) {
-  char **ids = sky_arena_alloc(arena, (document->n_change_ids + 1) * sizeof(*ids));
+  const char **ids = sky_arena_alloc(arena, (document->n_change_ids + 1) * sizeof(*ids));
   if (document->first_terms == NULL)
     document->first_terms = document->terms;
   document->terms = terms;
@@ -223,7 +222,7 @@ static void add_change(SkyArena *arena, AssignmentDocument *document, drone_Assi
     ids[i - skip] = document->change_ids[i];
   ids[document->n_change_ids - skip] = map_text(arena, terms->change_id);
   document->n_change_ids = document->n_change_ids - skip + 1;
-  document->change_ids = (void *)ids;
+  document->change_ids = ids;
 }
 
 /* Takes the mission from a held drone because another has it now. */
@@ -299,7 +298,8 @@ static SkyStatus change(Scheduler *self, SkyCall *call, const drone_AssignDroneR
   claim_let_go(self, drone);
   SKY_TRY(status);
   assignments_overlay(self, sky_call_arena(call), document);
-  SKY_TRY(sky_store_replace(self->store, sky_call_context(call), &assignment_documents, &document->base, version, NULL));
+  SKY_TRY(
+      sky_store_replace(self->store, sky_call_context(call), &assignment_documents, &document->base, version, NULL));
   return answer(self, call, document, false, response);
 }
 

@@ -1,6 +1,7 @@
 /*
- * Assignments: the documents of deliveries and their drones. While a mission is flown its drone's log is the truth; the document gets the end when it has
- * come, some moments later and many at once. Until then readers see what memory knows.
+ * Assignments: the documents of deliveries and their drones. While a mission is flown its drone's log is the truth; the
+ * document gets the end when it has come, some moments later and many at once. Until then readers see what memory
+ * knows.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -31,8 +32,7 @@ void assignments_finish_locked(Scheduler *self, const FleetDrone *drone, const L
   finished->end_ms = released->time_ms;
   finished->flown_m = released->distance_m;
   finished->busy_s = (double)(released->time_ms - released->mission.assign_ms) / SKY_MS_PER_S;
-  const SkyStatus status =
-      sky_map_set(self->finished_by_delivery, sky_str(finished->delivery_id), finished, NULL);
+  const SkyStatus status = sky_map_set(self->finished_by_delivery, sky_str(finished->delivery_id), finished, NULL);
   if (status != SKY_OK) {
     sky_status_free(status);
     free(finished);
@@ -83,8 +83,8 @@ static SkyStatus prepare(Scheduler *self, const SkyContext *context, const Finis
   ProtobufCMessage *message = NULL;
   int64_t version = 0;
   *ret_needed = false;
-  SkyStatus status = sky_store_get(self->store, context, &assignment_documents, finished->delivery_id, arena, &message,
-                                   &version);
+  SkyStatus status =
+      sky_store_get(self->store, context, &assignment_documents, finished->delivery_id, arena, &message, &version);
   if (sky_status_take(&status, SKY_CODE_NOT_FOUND))
     return SKY_OK;
   SKY_TRY(status);
@@ -170,9 +170,9 @@ void assignments_overlay(Scheduler *self, SkyArena *arena, AssignmentDocument *d
   else if (finished != NULL && document->assignment->state == drone_ASSIGNMENT_STATE_ACTIVE)
     set_end(arena, document, finished);
   pthread_mutex_unlock(&self->mutex);
-  document->assignment->etag = sky_etag_create(
-      arena, (int64_t)(document->assignment->revision * 32 + (uint64_t)document->assignment->phase * 2 +
-                       (document->assignment->state != drone_ASSIGNMENT_STATE_ACTIVE)));
+  document->assignment->etag =
+      sky_etag_create(arena, (int64_t)(document->assignment->revision * 32 + (uint64_t)document->assignment->phase * 2 +
+                                       (document->assignment->state != drone_ASSIGNMENT_STATE_ACTIVE)));
 }
 
 SkyStatus assignments_get(Scheduler *self, SkyCall *call, const char *delivery_id, AssignmentDocument **ret,

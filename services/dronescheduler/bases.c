@@ -67,8 +67,8 @@ static SkyStatus repeated(Scheduler *self, SkyCall *call, const drone_CreateBase
   return put(self, call, document, version, &response->drone_base);
 }
 
-static SkyStatus create(Scheduler *self, SkyCall *call, const drone_CreateBaseRequest *request,
-                        BaseDocument *document, drone_CreateBaseResponse *response) {
+static SkyStatus create(Scheduler *self, SkyCall *call, const drone_CreateBaseRequest *request, BaseDocument *document,
+                        drone_CreateBaseResponse *response) {
   SkyStatus status = sky_store_insert(self->store, sky_call_context(call), &base_documents, &document->base);
   if (sky_status_take(&status, SKY_CODE_ALREADY_EXISTS))
     return repeated(self, call, request, document->id, response);
@@ -165,7 +165,7 @@ static SkyStatus update(Scheduler *self, SkyCall *call, const drone_UpdateBaseRe
   SKY_TRY(load(self, call, request->drone_base->id, &document, &version));
   SKY_TRY(sky_etag_check(request->if_match, (int64_t)document->edit));
   const size_t count = request->update_mask == NULL ? 0 : request->update_mask->n_paths;
-  char *const *paths = count == 0 ? NULL : (char *const *)request->update_mask->paths;
+  const char *const *paths = count == 0 ? NULL : request->update_mask->paths;
   SKY_TRY(sky_field_mask_apply(paths, count, changeable, &request->drone_base->base, &document->drone_base->base,
                                sky_call_arena(call)));
   SkyStatus status = SKY_OK;
@@ -190,7 +190,7 @@ SkyStatus handle_update_base(void *user, SkyCall *call, const drone_UpdateBaseRe
 }
 
 /* Out of memory first, so that no drone can be given to it meanwhile; back again when the store refuses. */
-static SkyStatus delete(Scheduler *self, SkyCall *call, const drone_DeleteBaseRequest *request) {
+static SkyStatus delete (Scheduler *self, SkyCall *call, const drone_DeleteBaseRequest *request) {
   BaseDocument *document = NULL;
   int64_t version;
   SKY_TRY(load(self, call, request->id, &document, &version));
@@ -203,8 +203,7 @@ static SkyStatus delete(Scheduler *self, SkyCall *call, const drone_DeleteBaseRe
   pthread_mutex_unlock(&self->mutex);
   if (used)
     return sky_status_with_reason(SKY_FAILED_PRECONDITION("drones belong to base %s", request->id), "BASE_IN_USE");
-  const SkyStatus status =
-      sky_store_delete(self->store, sky_call_context(call), &base_documents, request->id, version);
+  const SkyStatus status = sky_store_delete(self->store, sky_call_context(call), &base_documents, request->id, version);
   if (status != SKY_OK) {
     drone_Base *unused = NULL;
     sky_status_free(put(self, call, document, version, &unused));

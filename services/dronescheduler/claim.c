@@ -1,6 +1,7 @@
 /*
- * Claim: the right to append to a drone's log, and the append itself. The append compares the log's version, so even a second process could not give
- * a drone away twice; holding it first only spares this process the conflicts with itself.
+ * Claim: the right to append to a drone's log, and the append itself. The append compares the log's version, so even a
+ * second process could not give a drone away twice; holding it first only spares this process the conflicts with
+ * itself.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -157,8 +158,7 @@ SkyStatus claim_catch_up(Scheduler *self, const SkyContext *context, FleetDrone 
 static SkyStatus append(Scheduler *self, const SkyContext *context, FleetDrone *drone, const LifeFacts *facts,
                         SkyArena *arena) {
   SkyAppend events[LIFE_MAX_FACTS];
-  SKY_TRY(
-      events_from_facts(drone, facts->fact, facts->count, drone->log_version + 1, self->random, arena, events));
+  SKY_TRY(events_from_facts(drone, facts->fact, facts->count, drone->log_version + 1, self->random, arena, events));
   return sky_event_log_append(self->log, context, drone->id, drone->log_version, events, facts->count);
 }
 

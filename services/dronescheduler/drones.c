@@ -1,5 +1,6 @@
 /*
- * The drones as operators set them up: create, read, change, delete, maintenance. A drone is held while it is changed, so its document has one writer.
+ * The drones as operators set them up: create, read, change, delete, maintenance. A drone is held while it is changed,
+ * so its document has one writer.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -101,8 +102,7 @@ static SkyStatus check_base(Scheduler *self, const char *base_id) {
   pthread_mutex_lock(&self->mutex);
   const bool found = fleet_base(&self->fleet, base_id) != NULL;
   pthread_mutex_unlock(&self->mutex);
-  return found ? SKY_OK
-               : sky_status_with_reason(SKY_NOT_FOUND("there is no base %s", base_id), "BASE_UNKNOWN");
+  return found ? SKY_OK : sky_status_with_reason(SKY_NOT_FOUND("there is no base %s", base_id), "BASE_UNKNOWN");
 }
 
 /* Puts a created drone into the fleet: at its base, charged, as far as nobody has said anything else. */
@@ -145,8 +145,7 @@ static SkyStatus repeated(Scheduler *self, SkyCall *call, const drone_CreateDron
     return exists(id);
   pthread_mutex_lock(&self->mutex);
   const FleetDrone *drone = fleet_drone(&self->fleet, id);
-  response->drone =
-      drone == NULL ? NULL : map_drone(sky_call_arena(call), drone, &self->rules, scheduler_now_ms(self));
+  response->drone = drone == NULL ? NULL : map_drone(sky_call_arena(call), drone, &self->rules, scheduler_now_ms(self));
   pthread_mutex_unlock(&self->mutex);
   return response->drone == NULL ? exists(id) : SKY_OK;
 }
@@ -203,8 +202,7 @@ SkyStatus handle_get_drone(void *user, SkyCall *call, const drone_GetDroneReques
   SKY_TRY(scheduler_check_loaded(self));
   pthread_mutex_lock(&self->mutex);
   const FleetDrone *drone = fleet_drone(&self->fleet, request->id);
-  response->drone =
-      drone == NULL ? NULL : map_drone(sky_call_arena(call), drone, &self->rules, scheduler_now_ms(self));
+  response->drone = drone == NULL ? NULL : map_drone(sky_call_arena(call), drone, &self->rules, scheduler_now_ms(self));
   pthread_mutex_unlock(&self->mutex);
   return drone == NULL ? unknown(request->id) : SKY_OK;
 }
@@ -262,14 +260,14 @@ static SkyStatus hold(Scheduler *self, SkyCall *call, const char *id, FleetDrone
 
 static SkyStatus update_held(Scheduler *self, SkyCall *call, const drone_UpdateDroneRequest *request,
                              FleetDrone *drone) {
-  static const char *const changeable[] = {"display_name", "base_id",  "range_m",
-                                           "capacity_kg",  "max_size", "cruise_speed_mps", NULL};
+  static const char *const changeable[] = {"display_name", "base_id",          "range_m", "capacity_kg",
+                                           "max_size",     "cruise_speed_mps", NULL};
   DroneDocument *document = NULL;
   int64_t version;
   SKY_TRY(sky_etag_check(request->if_match, (int64_t)drone->edit));
   SKY_TRY(load_document(self, sky_call_context(call), sky_call_arena(call), drone->id, &document, &version));
   const size_t count = request->update_mask == NULL ? 0 : request->update_mask->n_paths;
-  char *const *paths = count == 0 ? NULL : (char *const *)request->update_mask->paths;
+  const char *const *paths = count == 0 ? NULL : request->update_mask->paths;
   SKY_TRY(sky_field_mask_apply(paths, count, changeable, &request->drone->base, &document->drone->base,
                                sky_call_arena(call)));
   SKY_TRY(check_able(document->drone, true));

@@ -1,5 +1,6 @@
 /*
- * Events: facts of a drone's life as events of the contract (what is appended and published), and back (what a log is folded from).
+ * Events: facts of a drone's life as events of the contract (what is appended and published), and back (what a log is
+ * folded from).
  */
 #pragma once
 
@@ -11,8 +12,8 @@
 extern const SkyEventType *const scheduler_event_types[];
 
 /* The events of the facts, in the arena. log_version: of the drone's log after the append. */
-SKY_MUST_USE SkyStatus events_from_facts(const FleetDrone *drone, const LifeFact *facts, size_t count, int64_t log_version,
-                                         const SkyRandom *random, SkyArena *arena, SkyAppend *ret);
+SKY_MUST_USE SkyStatus events_from_facts(const FleetDrone *drone, const LifeFact *facts, size_t count,
+                                         int64_t log_version, const SkyRandom *random, SkyArena *arena, SkyAppend *ret);
 
 /* False for an event that says nothing of a drone's life (one of a newer release). */
 bool events_to_fact(const SkyLogged *logged, LifeFact *ret);

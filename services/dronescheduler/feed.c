@@ -84,7 +84,8 @@ char *feed_pop(FeedSubscriber *subscriber) {
 }
 
 void feed_push_front(FeedSubscriber *subscriber, char *drone_id) {
-  sky_status_free(sky_map_set(subscriber->waiting, sky_str(drone_id), drone_id, NULL)); /* its place was just given up */
+  sky_status_free(
+      sky_map_set(subscriber->waiting, sky_str(drone_id), drone_id, NULL)); /* its place was just given up */
   subscriber->head = (subscriber->head + subscriber->capacity - 1) % subscriber->capacity;
   subscriber->queue[subscriber->head] = drone_id;
   subscriber->count++;

@@ -1,6 +1,7 @@
 /*
- * Feeds: server streams that tell the newest state of drones. A subscriber has a queue of drones, each at most once, and what is sent of one is its state at
- * the time of sending: a slow subscriber misses steps, never the outcome, and memory is bounded by the fleet.
+ * Feeds: server streams that tell the newest state of drones. A subscriber has a queue of drones, each at most once,
+ * and what is sent of one is its state at the time of sending: a slow subscriber misses steps, never the outcome, and
+ * memory is bounded by the fleet.
  *
  * The scheduler's mutex is around every call.
  */

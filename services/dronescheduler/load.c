@@ -1,9 +1,10 @@
 /*
  * Load: memory from the store at start, and the healing of what a crash left between two writes.
  *
- * Documents say which drones there are; each drone's log, from the document's snapshot on, says what has become of it. An assignment document that is
- * still ACTIVE is flown by a drone (fine), has ended according to a log (is written so), or was never claimed (stays: the repeated AssignDrone goes on, or
- * ReleaseDrone ends it). A delivery that two drones fly was moved from one to the other: the greater revision has it.
+ * Documents say which drones there are; each drone's log, from the document's snapshot on, says what has become of it.
+ * An assignment document that is still ACTIVE is flown by a drone (fine), has ended according to a log (is written so),
+ * or was never claimed (stays: the repeated AssignDrone goes on, or ReleaseDrone ends it). A delivery that two drones
+ * fly was moved from one to the other: the greater revision has it.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -40,14 +41,16 @@ static SkyStatus each(Scheduler *self, const SkyContext *context, const SkyColle
   return status;
 }
 
-static SkyStatus add_base(Scheduler *self, const SkyContext *context, const ProtobufCMessage *message, int64_t version) {
+static SkyStatus add_base(Scheduler *self, const SkyContext *context, const ProtobufCMessage *message,
+                          int64_t version) {
   const BaseDocument *document = (const BaseDocument *)message;
   FleetBase *base = NULL;
   SKY_TRY(fleet_add_base(&self->fleet, document->id, &base));
   return bases_from_document(document, version, base);
 }
 
-static SkyStatus add_zone(Scheduler *self, const SkyContext *context, const ProtobufCMessage *message, int64_t version) {
+static SkyStatus add_zone(Scheduler *self, const SkyContext *context, const ProtobufCMessage *message,
+                          int64_t version) {
   const ZoneDocument *document = (const ZoneDocument *)message;
   Zone *zone = NULL;
   SKY_TRY(fleet_add_zone(&self->fleet, document->id, &zone));

@@ -101,8 +101,12 @@ static void stop(void *self, SkyService *service) {
 }
 
 int main(int argc, char **argv) {
-  static const char *const subjects[] = {"fab.dronescheduler.>", NULL};
-  static const SkyStreamConfig streams[] = {{.name = "DRONES", .subjects = subjects, .retention = SKY_RETENTION_LIMITS}};
+  /* Not positions: those are on a core subject, kept by nobody. */
+  static const char *const subjects[] = {"fab.dronescheduler.drone_assigned.>", "fab.dronescheduler.drone_released.>",
+                                         "fab.dronescheduler.drone_mission_progressed.>",
+                                         "fab.dronescheduler.drone_failed.>", NULL};
+  static const SkyStreamConfig streams[] = {
+      {.name = "DRONES", .subjects = subjects, .retention = SKY_RETENTION_LIMITS}};
   const SkyServiceDefinition definition = {
       .name = "dronescheduler",
       .summary = "the drone fleet: assigns drones to deliveries, takes telemetry, gives orders",

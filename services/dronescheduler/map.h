@@ -1,6 +1,6 @@
 /*
- * Map: between the messages of the contracts and the domain's types. Messages are made in the arena given; a field for which its budget does not suffice
- * stays unset, and only a message itself that cannot be made is NULL.
+ * Map: between the messages of the contracts and the domain's types. Messages are made in the arena given; a field for
+ * which its budget does not suffice stays unset, and only a message itself that cannot be made is NULL.
  */
 #pragma once
 

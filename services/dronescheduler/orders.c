@@ -2,6 +2,7 @@
  * Orders and watchers: FlyMissions and WatchFleet, on top of feed.h.
  */
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -58,9 +59,9 @@ static ProtobufCMessage *order_of(Scheduler *self, const FeedSubscriber *subscri
   const FleetDrone *drone = fleet_drone(&self->fleet, id);
   if (drone == NULL)
     return NULL;
-  drone_FlyMissionsResponse *response = drone->life.busy                               ? map_fly(arena, drone, &self->rules)
+  drone_FlyMissionsResponse *response = drone->life.busy                           ? map_fly(arena, drone, &self->rules)
                                         : drone->life.ended_delivery_id[0] != '\0' ? map_abort(arena, drone)
-                                                                                       : NULL;
+                                                                                   : NULL;
   return response == NULL ? NULL : &response->base;
 }
 
@@ -120,15 +121,18 @@ static void pump(Scheduler *self, FeedSubscriber *subscriber) {
   while (!subscriber->blocked) {
     if (subscriber->snapshot_left == 0 && !subscriber->snapshot_sent && subscriber->kind == FEED_ORDERS) {
       subscriber->snapshot_sent = send_in_force(subscriber);
-      if (!subscriber->snapshot_sent)
-        return wait_for_room(subscriber);
+      if (!subscriber->snapshot_sent) {
+        wait_for_room(subscriber);
+        return;
+      }
     }
     char *id = feed_pop(subscriber);
     if (id == NULL)
       return;
     if (!send_one(self, subscriber, id)) {
       feed_push_front(subscriber, id);
-      return wait_for_room(subscriber);
+      wait_for_room(subscriber);
+      return;
     }
     free(id);
     if (subscriber->snapshot_left > 0)
@@ -169,8 +173,7 @@ SkyStatus orders_show_changes(void *user, const SkyContext *context) {
 static SkyStatus begin_locked(Scheduler *self, FeedSubscriber *subscriber) {
   for (size_t i = 0; i < self->fleet.drone_count; i++) {
     const FleetDrone *drone = self->fleet.drones[i];
-    if (!feed_wants(subscriber, drone->id, drone->base->id) ||
-        (subscriber->kind == FEED_ORDERS && !drone->life.busy))
+    if (!feed_wants(subscriber, drone->id, drone->base->id) || (subscriber->kind == FEED_ORDERS && !drone->life.busy))
       continue;
     if (!feed_push(subscriber, drone->id))
       return sky_status_no_memory();

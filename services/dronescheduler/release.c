@@ -1,6 +1,6 @@
 /*
- * ReleaseDrone: taking a drone from a delivery before pickup. What was never assigned is marked by a document without terms, so that an AssignDrone that
- * is still on its way is refused.
+ * ReleaseDrone: taking a drone from a delivery before pickup. What was never assigned is marked by a document without
+ * terms, so that an AssignDrone that is still on its way is refused.
  */
 #include <string.h>
 

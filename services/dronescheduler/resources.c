@@ -11,8 +11,8 @@
 char *resource_id(Scheduler *self, SkyCall *call, const char *id, const char *idempotency_key) {
   if (id[0] != '\0')
     return sky_call_strdup(call, id);
-  static const SkyUuid name_space = {{0x3d, 0x1c, 0x41, 0x7e, 0x52, 0x0b, 0x4f, 0x0e, 0x9f, 0x66, 0x0a, 0x8a, 0x61, 0x2c,
-                                      0x5d, 0x10}};
+  static const SkyUuid name_space = {
+      {0x3d, 0x1c, 0x41, 0x7e, 0x52, 0x0b, 0x4f, 0x0e, 0x9f, 0x66, 0x0a, 0x8a, 0x61, 0x2c, 0x5d, 0x10}};
   char text[SKY_UUID_TEXT_SIZE];
   const SkyUuid uuid = idempotency_key[0] != '\0' ? sky_uuid_v5(&name_space, sky_str(idempotency_key))
                                                   : sky_uuid_v7(scheduler_now_ms(self), self->random);

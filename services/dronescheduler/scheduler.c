@@ -50,7 +50,8 @@ SkyStatus scheduler_init(Scheduler *self, SkyService *service) {
   SKY_TRY(fleet_init(&self->fleet));
   SKY_TRY(init_maps(self));
   SKY_TRY(open_log(self));
-  const SkyExecutorOptions options = {.threads = SCHEDULER_WRITERS, .max_queued = SCHEDULER_WRITERS, .name = "log-writer"};
+  const SkyExecutorOptions options = {
+      .threads = SCHEDULER_WRITERS, .max_queued = SCHEDULER_WRITERS, .name = "log-writer"};
   return sky_executor_create(&options, &self->writers);
 }
 

@@ -1,8 +1,9 @@
 /*
  * Scheduler: the process's state, and what its parts offer each other.
  *
- * One mutex guards the fleet and all that hangs on it; it is held for moments, never over a store or broker call. Who wants to append to a drone's log
- * holds the drone first (claim.c); who changes the assignment of a delivery holds the delivery's stripe (assign.c). Order: stripe, drone, mutex.
+ * One mutex guards the fleet and all that hangs on it; it is held for moments, never over a store or broker call. Who
+ * wants to append to a drone's log holds the drone first (claim.c); who changes the assignment of a delivery holds the
+ * delivery's stripe (assign.c). Order: stripe, drone, mutex.
  */
 #pragma once
 
@@ -13,8 +14,10 @@
 #include <sky/service/event_log.h>
 #include <sky/service/service.h>
 
+#include "fabrikam/dronescheduler/v1/telemetry.sky.h"
 #include "feed.h"
 #include "fleet.h"
+#include "intake.h"
 #include "store.h"
 #include "waiting.h"
 
@@ -90,21 +93,24 @@ static inline int64_t scheduler_now_ms(const Scheduler *self) {
 SKY_MUST_USE SkyStatus scheduler_check_loaded(const Scheduler *self);
 
 /* ---- load.c ---- */
-/* Reads bases, zones, drones and their logs, and heals what a crash left between two steps. Once; a task until it succeeds. */
+/* Reads bases, zones, drones and their logs, and heals what a crash left between two steps. Once; a task until it
+ * succeeds. */
 SKY_MUST_USE SkyStatus load_fleet(void *self, const SkyContext *context);
 
 /* ---- claim.c: the right to append to a drone's log ---- */
-/* Waits while somebody else holds it. NOT_FOUND when the drone has gone meanwhile, DEADLINE_EXCEEDED. Without the mutex. */
+/* Waits while somebody else holds it. NOT_FOUND when the drone has gone meanwhile, DEADLINE_EXCEEDED. Without the
+ * mutex. */
 SKY_MUST_USE SkyStatus claim_hold(Scheduler *self, const SkyContext *context, const char *drone_id, FleetDrone **ret);
 void claim_let_go(Scheduler *self, FleetDrone *drone);        /* without the mutex */
 void claim_let_go_locked(Scheduler *self, FleetDrone *drone); /* with it */
 /* Reads what the log has beyond what is known. The drone is held, or nobody else knows the fleet yet. */
 SKY_MUST_USE SkyStatus claim_catch_up(Scheduler *self, const SkyContext *context, FleetDrone *drone);
 /*
- * Appends to a held drone's log and brings memory up to date. ABORTED: somebody else has appended; it is then caught up. After another error the drone is
- * unsure until it is caught up.
+ * Appends to a held drone's log and brings memory up to date. ABORTED: somebody else has appended; it is then caught
+ * up. After another error the drone is unsure until it is caught up.
  */
-SKY_MUST_USE SkyStatus claim_append(Scheduler *self, const SkyContext *context, FleetDrone *drone, const LifeFacts *facts);
+SKY_MUST_USE SkyStatus claim_append(Scheduler *self, const SkyContext *context, FleetDrone *drone,
+                                    const LifeFacts *facts);
 /* Memory after an append: fold, orders, watchers, bookkeeping. With the mutex. */
 void claim_tell_watchers_locked(Scheduler *self, const FleetDrone *drone);
 void claim_apply_locked(Scheduler *self, FleetDrone *drone, const LifeFact *facts, size_t count);
@@ -114,8 +120,8 @@ SKY_MUST_USE SkyStatus claim_catch_up_unsure(void *self, const SkyContext *conte
 SKY_MUST_USE SkyStatus assignments_flush(void *self, const SkyContext *context); /* task: documents of ended missions */
 void assignments_finish_locked(Scheduler *self, const FleetDrone *drone, const LifeFact *released, LifePhase phase);
 /* The document with what is newer in memory. */
-SKY_MUST_USE SkyStatus assignments_get(Scheduler *self, SkyCall *call, const char *delivery_id, AssignmentDocument **ret,
-                                       int64_t *ret_version);
+SKY_MUST_USE SkyStatus assignments_get(Scheduler *self, SkyCall *call, const char *delivery_id,
+                                       AssignmentDocument **ret, int64_t *ret_version);
 void assignments_overlay(Scheduler *self, SkyArena *arena, AssignmentDocument *document);
 SkyStatus handle_get_assignment(void *self, SkyCall *call, const drone_GetAssignmentRequest *request,
                                 drone_GetAssignmentResponse *response);
@@ -129,14 +135,15 @@ SkyStatus handle_assign_drone(void *self, SkyCall *call, const drone_AssignDrone
 SkyStatus handle_release_drone(void *self, SkyCall *call, const drone_ReleaseDroneRequest *request,
                                drone_ReleaseDroneResponse *response);
 /* Fills the life event that gives a delivery to a drone, and the mission's orders. With the mutex. */
-void assign_event(const FleetDrone *drone, const drone_AssignDroneRequest *terms, const FleetPlan *plan, uint64_t revision,
-                  LifeEvent *ret);
+void assign_event(const FleetDrone *drone, const drone_AssignDroneRequest *terms, const FleetPlan *plan,
+                  uint64_t revision, LifeEvent *ret);
 /* Routes of the drone's mission from where it is. With the mutex. */
 void assign_plan_routes(Scheduler *self, FleetDrone *drone, int64_t pickup_ms);
 
 /* ---- telemetry.c, writer.c ---- */
 SkyStatus handle_report_telemetry(void *self, SkyCall *call);
-/* Queues an event of a drone for its log; acknowledged on the stream when it is stored. False: too many wait. With the mutex. */
+/* Queues an event of a drone for its log; acknowledged on the stream when it is stored. False: too many wait. With the
+ * mutex. */
 bool writer_add_locked(Scheduler *self, FleetDrone *drone, const LifeEvent *event, uint64_t stream, uint64_t sequence);
 void writer_kick(Scheduler *self); /* without the mutex */
 void writer_forget_locked(Scheduler *self, FleetDrone *drone);
@@ -165,7 +172,8 @@ SkyStatus handle_get_drone(void *, SkyCall *, const drone_GetDroneRequest *, dro
 SkyStatus handle_list_drones(void *, SkyCall *, const drone_ListDronesRequest *, drone_ListDronesResponse *);
 SkyStatus handle_update_drone(void *, SkyCall *, const drone_UpdateDroneRequest *, drone_UpdateDroneResponse *);
 SkyStatus handle_delete_drone(void *, SkyCall *, const drone_DeleteDroneRequest *, drone_DeleteDroneResponse *);
-SkyStatus handle_set_maintenance(void *, SkyCall *, const drone_SetMaintenanceRequest *, drone_SetMaintenanceResponse *);
+SkyStatus handle_set_maintenance(void *, SkyCall *, const drone_SetMaintenanceRequest *,
+                                 drone_SetMaintenanceResponse *);
 SkyStatus handle_create_base(void *, SkyCall *, const drone_CreateBaseRequest *, drone_CreateBaseResponse *);
 SkyStatus handle_get_base(void *, SkyCall *, const drone_GetBaseRequest *, drone_GetBaseResponse *);
 SkyStatus handle_list_bases(void *, SkyCall *, const drone_ListBasesRequest *, drone_ListBasesResponse *);
@@ -178,7 +186,8 @@ SkyStatus handle_update_zone(void *, SkyCall *, const drone_UpdateNoFlyZoneReque
 SkyStatus handle_delete_zone(void *, SkyCall *, const drone_DeleteNoFlyZoneRequest *, drone_DeleteNoFlyZoneResponse *);
 
 /* From a document into memory; the entry is new or is being changed. */
-SKY_MUST_USE SkyStatus drones_from_document(Scheduler *self, const DroneDocument *document, int64_t version, FleetDrone *drone);
+SKY_MUST_USE SkyStatus drones_from_document(Scheduler *self, const DroneDocument *document, int64_t version,
+                                            FleetDrone *drone);
 SKY_MUST_USE SkyStatus bases_from_document(const BaseDocument *document, int64_t version, FleetBase *base);
 SKY_MUST_USE SkyStatus zones_from_document(const ZoneDocument *document, int64_t version, Zone *zone);
 /* Writes the documents of drones whose logs have grown long since the last snapshot. Task. */

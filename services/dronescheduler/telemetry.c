@@ -1,6 +1,6 @@
 /*
- * Telemetry: frames in, acknowledgements out. A position costs a look-up and some arithmetic under the mutex; only what the log must have goes to the
- * writers (writer.c), and is acknowledged from there.
+ * Telemetry: frames in, acknowledgements out. A position costs a look-up and some arithmetic under the mutex; only what
+ * the log must have goes to the writers (writer.c), and is acknowledged from there.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -80,7 +80,8 @@ typedef struct Intake {
 } Intake;
 
 /* One acknowledgement per drone: the last frame's. */
-static void acknowledge(Intake *intake, const char *drone_id, uint64_t sequence, IntakeResult result, uint64_t dropped) {
+static void acknowledge(Intake *intake, const char *drone_id, uint64_t sequence, IntakeResult result,
+                        uint64_t dropped) {
   ReportAck *ack = NULL;
   if (intake->ack_count > 0 && strcmp(intake->acks[intake->ack_count - 1].drone_id, drone_id) == 0)
     ack = &intake->acks[intake->ack_count - 1]; /* frames of a drone usually follow each other */
@@ -95,8 +96,7 @@ static void take_effects(Scheduler *self, FleetDrone *drone, const IntakeEffects
     claim_tell_watchers_locked(self, drone);
   if (!effects->publish)
     return;
-  events_DronePositionChanged *event =
-      events_position(drone, scheduler_now_ms(self), self->random, &intake->arena);
+  events_DronePositionChanged *event = events_position(drone, scheduler_now_ms(self), self->random, &intake->arena);
   if (event != NULL)
     intake->positions[intake->position_count++] = event;
 }
@@ -104,8 +104,10 @@ static void take_effects(Scheduler *self, FleetDrone *drone, const IntakeEffects
 static void take_frame(Scheduler *self, const ReportStream *stream, const drone_TelemetryFrame *message,
                        Intake *intake) {
   FleetDrone *drone = fleet_drone(&self->fleet, message->drone_id);
-  if (drone == NULL)
-    return acknowledge(intake, message->drone_id, message->sequence, INTAKE_DRONE_UNKNOWN, 0);
+  if (drone == NULL) {
+    acknowledge(intake, message->drone_id, message->sequence, INTAKE_DRONE_UNKNOWN, 0);
+    return;
+  }
   const IntakeFrame frame = map_frame(message, stream->id);
   IntakeEffects effects;
   IntakeResult result = intake_take(&self->fleet, drone, &frame, scheduler_now_ms(self),
@@ -185,8 +187,10 @@ static void stream_end(ReportStream *stream, SkyStatus status) {
 
 static void on_request(void *user, SkyCall *call, SkyStatus status, const drone_ReportTelemetryRequest *request) {
   ReportStream *stream = user;
-  if (status != SKY_OK || request == NULL)
-    return stream_end(stream, status);
+  if (status != SKY_OK || request == NULL) {
+    stream_end(stream, status);
+    return;
+  }
   take_frames(stream, request);
   drone_TelemetryService_report_telemetry_read(call, on_request, stream);
 }

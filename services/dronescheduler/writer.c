@@ -1,5 +1,6 @@
 /*
- * Writer: appends what frames tell to the drones' logs, hundreds of drones in one commit, in order per drone. A frame is acknowledged only after that.
+ * Writer: appends what frames tell to the drones' logs, hundreds of drones in one commit, in order per drone. A frame
+ * is acknowledged only after that.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -211,9 +212,8 @@ static void acknowledge_all(Scheduler *self, const Item *items, size_t count) {
         continue;
       told[j] = true;
       ReportAck *ack = &acks[ack_count++];
-      *ack = (ReportAck){.sequence = items[j].backlog.sequence,
-                         .dropped_count = items[j].dropped,
-                         .result = (int)items[j].result};
+      *ack = (ReportAck){
+          .sequence = items[j].backlog.sequence, .dropped_count = items[j].dropped, .result = (int)items[j].result};
       memcpy(ack->drone_id, items[j].drone_id, LIFE_ID_SIZE);
     }
     report_acknowledge(self, items[i].backlog.stream, acks, ack_count);

@@ -72,7 +72,8 @@ static SkyStatus put_locked(Scheduler *self, SkyCall *call, const ZoneDocument *
   return *ret == NULL ? sky_status_no_memory() : SKY_OK;
 }
 
-static SkyStatus put(Scheduler *self, SkyCall *call, const ZoneDocument *document, int64_t version, drone_NoFlyZone **ret) {
+static SkyStatus put(Scheduler *self, SkyCall *call, const ZoneDocument *document, int64_t version,
+                     drone_NoFlyZone **ret) {
   pthread_mutex_lock(&self->mutex);
   const SkyStatus status = put_locked(self, call, document, version, ret);
   pthread_mutex_unlock(&self->mutex);
@@ -187,7 +188,7 @@ static SkyStatus update(Scheduler *self, SkyCall *call, const drone_UpdateNoFlyZ
   SKY_TRY(load(self, call, request->no_fly_zone->id, &document, &version));
   SKY_TRY(sky_etag_check(request->if_match, (int64_t)document->edit));
   const size_t count = request->update_mask == NULL ? 0 : request->update_mask->n_paths;
-  char *const *paths = count == 0 ? NULL : (char *const *)request->update_mask->paths;
+  const char *const *paths = count == 0 ? NULL : request->update_mask->paths;
   SKY_TRY(sky_field_mask_apply(paths, count, changeable, &request->no_fly_zone->base, &document->no_fly_zone->base,
                                sky_call_arena(call)));
   SKY_TRY(check_polygon(document->no_fly_zone));
@@ -208,7 +209,7 @@ SkyStatus handle_update_zone(void *user, SkyCall *call, const drone_UpdateNoFlyZ
   return status;
 }
 
-static SkyStatus delete(Scheduler *self, SkyCall *call, const drone_DeleteNoFlyZoneRequest *request) {
+static SkyStatus delete (Scheduler *self, SkyCall *call, const drone_DeleteNoFlyZoneRequest *request) {
   ZoneDocument *document = NULL;
   int64_t version;
   SKY_TRY(load(self, call, request->id, &document, &version));
