@@ -11,7 +11,8 @@ SUMMARY = "check layout, C and contracts"
 
 _CPPCHECK = [
     "cppcheck", "--std=c11", "--language=c", "--enable=warning,portability,performance", "--inline-suppr", "--quiet",
-    "--error-exitcode=1", "--suppress=missingInclude", "--suppress=unknownMacro", "-Ilib", "-D_GNU_SOURCE",
+    "--error-exitcode=1", "--suppress=missingInclude", "--suppress=unknownMacro", "--suppressions-list=tools/dev/cppcheck-suppressions.txt",
+    "-Ilib", "-D_GNU_SOURCE",
 ]
 
 
