@@ -8,3 +8,4 @@ TOOLS_BIN = TOOLS / "bin"
 VENV = TOOLS / "venv"
 BUILD = ROOT / "build"
 RUN = ROOT / ".run"
+DEMO_RUN = RUN / "demo"  # so that the demo's empty stores leave those of `up` alone

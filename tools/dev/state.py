@@ -4,6 +4,7 @@ import json
 import os
 from pathlib import Path
 
+from dev.paths import DEMO_RUN, RUN
 from dev.process import start_time
 from dev.supervise import Supervisor
 from dev.system import System
@@ -46,6 +47,15 @@ def remove(run_dir: Path) -> None:
 def runs(identity: dict) -> bool:
     """Whether that very process still runs, and not another that got its pid."""
     return identity["start_time"] is not None and start_time(identity["pid"]) == identity["start_time"]
+
+
+def anywhere() -> tuple[Path, dict] | None:
+    """The run folder and state of what runs here, by `up` or `demo`."""
+    for run_dir in (RUN, DEMO_RUN):
+        found = running(run_dir)
+        if found:
+            return run_dir, found
+    return None
 
 
 def running(run_dir: Path) -> dict | None:

@@ -19,14 +19,13 @@ from dev.board import Board, summary
 from dev.build import environment
 from dev.commands.up import READY_SECONDS, add_system_arguments, make_system, prepare
 from dev.flights import Flights
-from dev.paths import BUILD, ROOT, RUN
+from dev.paths import BUILD, DEMO_RUN, ROOT, RUN
 from dev.session import Session, ended_by_signals
 from dev.system import NotReady
 from dev.term import Refusal, say, step
 
 SUMMARY = "build, run and deliver 48 packages, live"
 POLL_SECONDS = 0.4
-_OWN_RUN = RUN / "demo"
 
 
 def add_arguments(parser) -> None:
@@ -45,9 +44,9 @@ def _system(options):
         yield running["url"], lambda: None
         return
     prepare(options)
-    shutil.rmtree(_OWN_RUN, ignore_errors=True)  # each demo starts with empty stores
+    shutil.rmtree(DEMO_RUN, ignore_errors=True)  # each demo starts with empty stores
     step("starting the system")
-    with Session(make_system(options, _OWN_RUN), lambda name, message: say(f"{name} {message}", "yellow")) as session:
+    with Session(make_system(options, DEMO_RUN), lambda name, message: say(f"{name} {message}", "yellow")) as session:
         seconds = session.wait_ready(READY_SECONDS)
         say(f"{len(session.system.services)} processes ready in {seconds:.1f} s: {session.system.url}", "green")
         yield session.system.url, session.tick

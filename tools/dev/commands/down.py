@@ -1,6 +1,6 @@
 """Ends a system that runs in the background (or in another terminal). What it stored stays in .run/."""
 
-from dev.paths import RUN
+from dev.paths import DEMO_RUN, RUN
 from dev.session import stop_running
 from dev.term import say
 
@@ -12,5 +12,6 @@ def add_arguments(parser) -> None:
 
 
 def run(options) -> int:
-    say("all ended" if stop_running(RUN) else "nothing was running", "green")
+    ended = [run_dir for run_dir in (RUN, DEMO_RUN) if stop_running(run_dir)]
+    say("all ended" if ended else "nothing was running", "green")
     return 0

@@ -1,7 +1,6 @@
 """Shows each process of the running system: whether it is ready, what it waits for, memory, restarts and ports. Exit code 1 when any is not ready."""
 
 from dev import health, state
-from dev.paths import RUN
 from dev.process import resident_kib
 from dev.term import say, table
 
@@ -20,10 +19,11 @@ def _row(name: str, service: dict) -> tuple[bool, list[str]]:
 
 
 def run(options) -> int:
-    running = state.running(RUN)
-    if not running:
+    found = state.anywhere()
+    if not found:
         say("nothing runs; ./dev up starts the system", "yellow")
         return 1
+    _, running = found
     rows = [_row(name, service) for name, service in running["services"].items()]
     say(f"{running['url']}   store {running['store']}", "bold")
     print("\n".join(table([["service", "state", "pid", "memory", "restarts", "ports", ""], *(row for _, row in rows)])))
