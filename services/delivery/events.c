@@ -1,0 +1,115 @@
+#include "delivery/events.h"
+
+#include <sky/service/resource.h>
+
+#include "fabrikam/events/v1/delivery.event.h"
+#include "fabrikam/events/v1/drone.event.h"
+
+enum {
+  STRANGER_AGE_MS = 60000, /* a mission may begin before the saga has put the delivery; later it never will */
+  WORKERS = 4,
+  MAX_DELIVER = 200,
+  STOP_TIMEOUT_MS = 5000,
+  ARENA_BYTES = 4 << 20,
+  LOAD_TIMEOUT_MS = 1000,
+};
+
+static SkyStatus decide(const void *progress, const DeliveryDocument *document, const DeliveryWork *work,
+                        DeliveryDecision *ret) {
+  return delivery_progress(document, progress, work, ret);
+}
+
+static SkyStatus on_progress(void *self, SkyIncoming *incoming, const events_DroneMissionProgressed *event) {
+  DeliveryService *service = self;
+  const int64_t observe_ms = sky_timestamp_ms(event->occur_time);
+  const DeliveryProgress progress = {.drone_id = event->drone_id,
+                                     .phase = event->phase,
+                                     .location = event->location,
+                                     .speed_mps = event->speed_mps,
+                                     .observe_ms = observe_ms,
+                                     .reason = event->reason};
+  DeliveryDocument *document;
+  bool changed;
+  SkyStatus status = delivery_change(&service->aggregate, sky_incoming_context(incoming), event->delivery_id, false, decide,
+                                     &progress, sky_incoming_arena(incoming), &document, &changed);
+  if (!sky_status_take(&status, SKY_CODE_NOT_FOUND))
+    return status;
+  if (sky_clock_wall_ms(service->aggregate.clock) - observe_ms > STRANGER_AGE_MS)
+    return SKY_OK; /* of a saga that was undone before it came to the delivery */
+  return sky_status_with_retry_after_ms(SKY_UNAVAILABLE("delivery %s is not there yet", event->delivery_id), 50);
+}
+
+/* Loads a delivery that live data does not know yet. */
+static SkyStatus refresh(DeliveryService *service, const SkyContext *parent, const char *id) {
+  const SkyContext context = sky_context_with_timeout_ms(parent, LOAD_TIMEOUT_MS);
+  SkyArena arena;
+  sky_arena_init(&arena, ARENA_BYTES);
+  DeliveryDocument *document;
+  SkyStatus status = delivery_load(&service->aggregate, &context, id, &arena, &document);
+  if (status == SKY_OK)
+    live_change(service->live, document);
+  sky_arena_finish(&arena);
+  return status;
+}
+
+static SkyStatus on_position(void *self, SkyIncoming *incoming, const events_DronePositionChanged *event) {
+  DeliveryService *service = self;
+  if (event->delivery_id[0] == '\0' || event->phase >= common_MISSION_PHASE_DELIVERED)
+    return SKY_OK;
+  const EtaModel model = delivery_aggregate_eta(&service->aggregate);
+  if (live_position(service->live, event, &model))
+    return SKY_OK;
+  SkyStatus status = refresh(service, sky_incoming_context(incoming), event->delivery_id);
+  if (sky_status_take(&status, SKY_CODE_NOT_FOUND))
+    return SKY_OK; /* not put yet: the next position finds it */
+  SKY_TRY(status);
+  live_position(service->live, event, &model);
+  return SKY_OK;
+}
+
+/* What another replica has changed; what this one has changed is known already. */
+static SkyStatus on_departed(void *self, SkyIncoming *incoming, const events_DeliveryDeparted *event) {
+  return refresh(self, sky_incoming_context(incoming), event->delivery_id);
+}
+
+static SkyStatus on_picked_up(void *self, SkyIncoming *incoming, const events_DeliveryPickedUp *event) {
+  return refresh(self, sky_incoming_context(incoming), event->delivery_id);
+}
+
+static SkyStatus on_completed(void *self, SkyIncoming *incoming, const events_DeliveryCompleted *event) {
+  return refresh(self, sky_incoming_context(incoming), event->delivery_id);
+}
+
+static SkyStatus on_cancelled(void *self, SkyIncoming *incoming, const events_DeliveryCancelled *event) {
+  return refresh(self, sky_incoming_context(incoming), event->delivery_id);
+}
+
+SkyStatus delivery_events_start(DeliveryEvents *events, SkyBus *bus, DeliveryService *service) {
+  const SkyEventRoute progress = events_DroneMissionProgressed_route(on_progress, service);
+  const SkyEventRoute position = events_DronePositionChanged_route(on_position, service);
+  const SkyEventRoute changes[4] = {
+      events_DeliveryDeparted_route(on_departed, service), events_DeliveryPickedUp_route(on_picked_up, service),
+      events_DeliveryCompleted_route(on_completed, service), events_DeliveryCancelled_route(on_cancelled, service)};
+  const SkyConsumerOptions options = {.stream = "DRONES",
+                                      .durable = "delivery",
+                                      .routes = &progress,
+                                      .route_count = 1,
+                                      .workers = WORKERS,
+                                      .max_deliver = MAX_DELIVER};
+  *events = (DeliveryEvents){.service = service};
+  for (size_t i = 0; i < 4; i++)
+    SKY_TRY(sky_bus_subscribe(bus, &changes[i], NULL, &events->changes[i]));
+  SKY_TRY(sky_bus_subscribe(bus, &position, NULL, &events->positions));
+  return sky_bus_consume(bus, &options, &events->progress);
+}
+
+void delivery_events_stop(DeliveryEvents *events) {
+  if (events->progress != NULL)
+    sky_consumer_stop(events->progress, STOP_TIMEOUT_MS);
+  if (events->positions != NULL)
+    sky_subscription_close(events->positions);
+  for (size_t i = 0; i < 4; i++)
+    if (events->changes[i] != NULL)
+      sky_subscription_close(events->changes[i]);
+  *events = (DeliveryEvents){0};
+}

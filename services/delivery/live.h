@@ -1,0 +1,38 @@
+/*
+ * Live: what is known of active deliveries beside the store: last position, speed, estimates; and who watches them.
+ *
+ * Last-value data: lost with the process and complete again after the next report of each drone. Bounded; thread-safe. Watchers are open
+ * WatchDelivery calls; a slow one misses positions but never the last state.
+ */
+#pragma once
+
+#include <sky/rpc/call.h>
+
+#include "delivery/aggregate.h"
+#include "fabrikam/events/v1/drone.sky.h"
+
+typedef struct Live Live;
+
+enum { LIVE_MAX_DELIVERIES = 200000, LIVE_MAX_WATCHERS = 50000 };
+
+SKY_MUST_USE SkyStatus live_create(Live **ret);
+/* The server must have been drained: no watcher is left. NULL-safe. */
+void live_destroy(Live *live);
+
+/* A delivery has changed (or was loaded): watchers are told when the change is news; a final one is forgotten. */
+void live_change(Live *live, const DeliveryDocument *document);
+
+/* False when the delivery is not known here: load it, call live_change() and try again. */
+bool live_position(Live *live, const events_DronePositionChanged *event, const EtaModel *model);
+
+/* Puts what is known into a stored status. Allocates in the arena. */
+SKY_MUST_USE SkyStatus live_overlay(Live *live, const char *id, delivery_DeliveryStatus *status, SkyArena *arena);
+
+/*
+ * Streams updates of the delivery to the deferred call until its stage is final or the client goes. document is the present state;
+ * last_event_id what the client has seen ("" for nothing). Takes the call over: it is finished by this module.
+ */
+void live_watch(Live *live, SkyCall *call, const DeliveryDocument *document, const char *last_event_id);
+
+/* Ends every watcher's call with UNAVAILABLE, so that clients go to another replica. */
+void live_end_watches(Live *live);
