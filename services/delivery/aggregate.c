@@ -19,7 +19,8 @@ static SkyStatus visit(void *user, const SkyLogged *logged) {
   return delivery_fold(fold->document, logged, fold->arena);
 }
 
-/* The snapshot, if there is one, and what the log has after it. *ret_stored is the snapshot's document version, 0 when there is none. */
+/* The snapshot, if there is one, and what the log has after it. *ret_stored is the snapshot's document version, 0 when
+ * there is none. */
 static SkyStatus fold(DeliveryAggregate *aggregate, const SkyContext *context, const char *id, SkyArena *arena,
                       DeliveryDocument **ret, int64_t *ret_stored, int64_t *ret_snapshot) {
   ProtobufCMessage *message = NULL;
@@ -36,7 +37,8 @@ static SkyStatus fold(DeliveryAggregate *aggregate, const SkyContext *context, c
   Fold folding = {document, arena};
   int64_t version = 0;
   *ret_snapshot = document->log_version;
-  SKY_TRY(sky_event_log_load_after(aggregate->log, context, id, document->log_version, arena, visit, &folding, &version));
+  SKY_TRY(
+      sky_event_log_load_after(aggregate->log, context, id, document->log_version, arena, visit, &folding, &version));
   *ret = document;
   *ret_stored = stored;
   return SKY_OK;
@@ -52,14 +54,16 @@ static void learn(DeliveryAggregate *aggregate, const DeliveryDocument *document
   pthread_mutex_unlock(&aggregate->eta_mutex);
 }
 
-static SkyStatus project_once(DeliveryAggregate *aggregate, const SkyContext *context, const char *id, SkyArena *arena) {
+static SkyStatus project_once(DeliveryAggregate *aggregate, const SkyContext *context, const char *id,
+                              SkyArena *arena) {
   DeliveryDocument *document;
   int64_t stored, snapshot;
   SKY_TRY(fold(aggregate, context, id, arena, &document, &stored, &snapshot));
   if (document->delivery == NULL || document->log_version == snapshot)
     return SKY_OK;
-  SKY_TRY(stored == 0 ? sky_store_insert(aggregate->store, context, &delivery_documents, &document->base)
-                      : sky_store_replace(aggregate->store, context, &delivery_documents, &document->base, stored, NULL));
+  SKY_TRY(stored == 0
+              ? sky_store_insert(aggregate->store, context, &delivery_documents, &document->base)
+              : sky_store_replace(aggregate->store, context, &delivery_documents, &document->base, stored, NULL));
   learn(aggregate, document);
   aggregate->on_change(aggregate->user, document);
   return SKY_OK;

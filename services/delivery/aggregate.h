@@ -1,6 +1,6 @@
 /*
- * Aggregate: deliveries on their event log. Loads the fold, lets a decision be made on it, appends what was decided, and tries again when
- * somebody else was faster.
+ * Aggregate: deliveries on their event log. Loads the fold, lets a decision be made on it, appends what was decided,
+ * and tries again when somebody else was faster.
  *
  * Thread-safe. Calls block: for worker threads.
  */
@@ -42,17 +42,17 @@ void delivery_aggregate_finish(DeliveryAggregate *aggregate); /* safe on a zeroe
 EtaModel delivery_aggregate_eta(DeliveryAggregate *aggregate);
 
 /* The fold; NOT_FOUND with reason DELIVERY_UNKNOWN when there is none. */
-SKY_MUST_USE SkyStatus delivery_load(DeliveryAggregate *aggregate, const SkyContext *context, const char *id, SkyArena *arena,
-                                     DeliveryDocument **ret);
+SKY_MUST_USE SkyStatus delivery_load(DeliveryAggregate *aggregate, const SkyContext *context, const char *id,
+                                     SkyArena *arena, DeliveryDocument **ret);
 
 /* A decision on the fold; document->delivery is NULL when there is no delivery and the change may begin one. */
 typedef SkyStatus (*DeliveryDecide)(const void *request, const DeliveryDocument *document, const DeliveryWork *work,
                                     DeliveryDecision *ret);
 
 /*
- * Decides and appends. may_begin: whether the delivery may be new; otherwise NOT_FOUND. *ret is the fold after the change, *ret_changed whether there
- * was any.
+ * Decides and appends. may_begin: whether the delivery may be new; otherwise NOT_FOUND. *ret is the fold after the
+ * change, *ret_changed whether there was any.
  */
-SKY_MUST_USE SkyStatus delivery_change(DeliveryAggregate *aggregate, const SkyContext *context, const char *id, bool may_begin,
-                                       DeliveryDecide decide, const void *request, SkyArena *arena, DeliveryDocument **ret,
-                                       bool *ret_changed);
+SKY_MUST_USE SkyStatus delivery_change(DeliveryAggregate *aggregate, const SkyContext *context, const char *id,
+                                       bool may_begin, DeliveryDecide decide, const void *request, SkyArena *arena,
+                                       DeliveryDocument **ret, bool *ret_changed);

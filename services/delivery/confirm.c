@@ -1,4 +1,5 @@
-/* ConfirmDelivery: a client stream whose first message says what the proof is, and whose pieces together are its blob. */
+/* ConfirmDelivery: a client stream whose first message says what the proof is, and whose pieces together are its blob.
+ */
 #include "delivery/handlers.h"
 
 #include <string.h>
@@ -64,7 +65,8 @@ static SkyStatus insert(SkyCall *call, Upload *upload, delivery_Confirmation *co
   document.id = upload->first->delivery_id;
   document.confirmation = confirmation;
   document.blob = (ProtobufCBinaryData){upload->blob.size, upload->blob.data};
-  return sky_store_insert(upload->service->aggregate.store, sky_call_context(call), &delivery_confirmations, &document.base);
+  return sky_store_insert(upload->service->aggregate.store, sky_call_context(call), &delivery_confirmations,
+                          &document.base);
 }
 
 /* The same proof again is the same proof; another one is refused. */

@@ -118,7 +118,8 @@ static void fold_picked_up(DeliveryDocument *document, const events_DeliveryPick
   enter(document, common_DELIVERY_STAGE_HEADED_TO_DROPOFF, event->occur_time);
 }
 
-static SkyStatus fold_rescheduled(DeliveryDocument *document, const events_DeliveryRescheduled *event, SkyArena *arena) {
+static SkyStatus fold_rescheduled(DeliveryDocument *document, const events_DeliveryRescheduled *event,
+                                  SkyArena *arena) {
   const char **ids = sky_arena_alloc(arena, (document->n_change_ids + 1) * sizeof(*ids));
   if (ids == NULL)
     return sky_status_no_memory();
@@ -129,8 +130,8 @@ static SkyStatus fold_rescheduled(DeliveryDocument *document, const events_Deliv
   document->delivery->order = event->after;
   document->delivery->status->pickup_eta = event->pickup_eta;
   document->delivery->status->delivery_eta = event->delivery_eta;
-  document->delivery->distance_m = sky_geo_distance_m(delivery_point(event->after->pickup_location),
-                                                      delivery_point(event->after->dropoff_location));
+  document->delivery->distance_m =
+      sky_geo_distance_m(delivery_point(event->after->pickup_location), delivery_point(event->after->dropoff_location));
   enter(document, common_DELIVERY_STAGE_RESCHEDULED, event->occur_time);
   return SKY_OK;
 }
@@ -271,7 +272,8 @@ SkyStatus delivery_put(const DeliveryDocument *document, const delivery_PutDeliv
   event->package_id = request->package_id;
   event->distance_m = sky_geo_distance_m(delivery_point(request->order->pickup_location),
                                          delivery_point(request->order->dropoff_location));
-  event->pickup_eta = request->pickup_eta != NULL ? request->pickup_eta : make_eta(work, first.pickup_ms, first.confidence);
+  event->pickup_eta =
+      request->pickup_eta != NULL ? request->pickup_eta : make_eta(work, first.pickup_ms, first.confidence);
   event->delivery_eta =
       request->delivery_eta != NULL ? request->delivery_eta : make_eta(work, first.dropoff_ms, first.confidence);
   event->request_time = request->request_time;
@@ -356,8 +358,8 @@ static SkyStatus add_completed(const DeliveryDocument *document, const DeliveryP
   return SKY_OK;
 }
 
-static SkyStatus add_failed(const DeliveryDocument *document, const DeliveryProgress *progress, const DeliveryWork *work,
-                            DeliveryDecision *ret) {
+static SkyStatus add_failed(const DeliveryDocument *document, const DeliveryProgress *progress,
+                            const DeliveryWork *work, DeliveryDecision *ret) {
   const delivery_Delivery *delivery = document->delivery;
   events_DeliveryFailed *event = events_DeliveryFailed_create(work->arena);
   if (event == NULL)
@@ -382,8 +384,8 @@ static bool flies_for(const DeliveryDocument *document, const DeliveryProgress *
          progress->observe_ms >= sky_timestamp_ms(delivery->update_time);
 }
 
-SkyStatus delivery_progress(const DeliveryDocument *document, const DeliveryProgress *progress, const DeliveryWork *work,
-                            DeliveryDecision *ret) {
+SkyStatus delivery_progress(const DeliveryDocument *document, const DeliveryProgress *progress,
+                            const DeliveryWork *work, DeliveryDecision *ret) {
   *ret = (DeliveryDecision){0};
   const delivery_Delivery *delivery = document->delivery;
   const common_DeliveryStage goal = stage_of(progress->phase);
@@ -408,9 +410,9 @@ SkyStatus delivery_progress(const DeliveryDocument *document, const DeliveryProg
 static SkyStatus check_not_picked_up(const DeliveryDocument *document, const char *what) {
   const common_DeliveryStage stage = document->delivery->status->stage;
   if (stage == common_DELIVERY_STAGE_HEADED_TO_DROPOFF || stage == common_DELIVERY_STAGE_COMPLETED)
-    return sky_status_with_reason(SKY_FAILED_PRECONDITION("delivery %s cannot be %s: the package is already picked up",
-                                                          document->id, what),
-                                  "DELIVERY_ALREADY_PICKED_UP");
+    return sky_status_with_reason(
+        SKY_FAILED_PRECONDITION("delivery %s cannot be %s: the package is already picked up", document->id, what),
+        "DELIVERY_ALREADY_PICKED_UP");
   if (delivery_stage_is_final(stage))
     return sky_status_with_reason(SKY_FAILED_PRECONDITION("delivery %s cannot be %s: it has ended", document->id, what),
                                   "DELIVERY_FINAL");

@@ -1,10 +1,11 @@
 /*
- * Delivery: the aggregate of one delivery's life. Pure: decisions are made on the fold of its events and answered with events; nothing here
- * reads a clock or a store.
+ * Delivery: the aggregate of one delivery's life. Pure: decisions are made on the fold of its events and answered with
+ * events; nothing here reads a clock or a store.
  *
- * Stages go Created → HeadedToPickup → HeadedToDropoff → Completed; until pickup a delivery may be Cancelled or Rescheduled (new terms, and again
- * HeadedToPickup), and at any time before the end it may end Failed. Progress comes at least once and in any order: old news changes
- * nothing, and news that skips a stage brings the skipped events with it.
+ * Stages go Created → HeadedToPickup → HeadedToDropoff → Completed; until pickup a delivery may be Cancelled or
+ * Rescheduled (new terms, and again HeadedToPickup), and at any time before the end it may end Failed. Progress comes
+ * at least once and in any order: old news changes nothing, and news that skips a stage brings the skipped events with
+ * it.
  *
  * The document is in the arena of the caller's work; events borrow from document and request.
  */

@@ -4,8 +4,8 @@
 
 #include <sky/core/time.h>
 
-static const double MOVING_MPS = 0.5;         /* slower than this a drone hovers, and its speed says nothing */
-static const double LEARNING_RATE = 0.05;     /* weight of one delivery */
+static const double MOVING_MPS = 0.5;     /* slower than this a drone hovers, and its speed says nothing */
+static const double LEARNING_RATE = 0.05; /* weight of one delivery */
 static const double LEAST_FACTOR = 0.5, MOST_FACTOR = 2.0;
 static const double ASSUMED_CONFIDENCE = 0.6; /* before the drone reports a speed */
 static const double HALF_LIFE_M = 20000;      /* a far goal leaves more room for surprises */

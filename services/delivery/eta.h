@@ -35,5 +35,6 @@ typedef struct EtaEstimate {
 
 EtaEstimate eta_estimate(const EtaModel *model, const EtaInput *input);
 
-/* A delivery that was first estimated to take estimated_ms took actual_ms: moves history_factor a little towards their ratio. */
+/* A delivery that was first estimated to take estimated_ms took actual_ms: moves history_factor a little towards their
+ * ratio. */
 void eta_learn(EtaModel *model, int64_t estimated_ms, int64_t actual_ms);

@@ -30,8 +30,8 @@ static SkyStatus on_progress(void *self, SkyIncoming *incoming, const events_Dro
                                      .reason = event->reason};
   DeliveryDocument *document;
   bool changed;
-  SkyStatus status = delivery_change(&service->aggregate, sky_incoming_context(incoming), event->delivery_id, false, decide,
-                                     &progress, sky_incoming_arena(incoming), &document, &changed);
+  SkyStatus status = delivery_change(&service->aggregate, sky_incoming_context(incoming), event->delivery_id, false,
+                                     decide, &progress, sky_incoming_arena(incoming), &document, &changed);
   if (!sky_status_take(&status, SKY_CODE_NOT_FOUND))
     return status;
   if (sky_clock_wall_ms(service->aggregate.clock) - observe_ms > STRANGER_AGE_MS)

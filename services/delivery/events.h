@@ -1,5 +1,6 @@
 /*
- * What the delivery service hears: the drones' progress (durable), their positions and other replicas' changes (last value).
+ * What the delivery service hears: the drones' progress (durable), their positions and other replicas' changes (last
+ * value).
  */
 #pragma once
 

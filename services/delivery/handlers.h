@@ -1,5 +1,6 @@
 /*
- * The delivery service's methods. Commands go through the aggregate, reads through its documents with live data laid over them.
+ * The delivery service's methods. Commands go through the aggregate, reads through its documents with live data laid
+ * over them.
  */
 #pragma once
 

@@ -44,7 +44,8 @@ typedef struct Entry {
 struct Live {
   pthread_mutex_t mutex;
   SkyMap *entries;
-  /* By call: a call's callback may be on its way while the delivery ends and the watcher goes, so callbacks look for it here. */
+  /* By call: a call's callback may be on its way while the delivery ends and the watcher goes, so callbacks look for it
+   * here. */
   SkyMap *watchers;
 };
 
@@ -398,7 +399,8 @@ void live_watch(Live *live, SkyCall *call, const DeliveryDocument *document, con
   if (watcher != NULL) {
     Update update;
     const bool resumes = last_event_id[0] != '\0' && watcher->entry->version > seen_version(last_event_id);
-    build(watcher->entry, resumes ? delivery_DELIVERY_UPDATE_KIND_STAGE : delivery_DELIVERY_UPDATE_KIND_SNAPSHOT, &update);
+    build(watcher->entry, resumes ? delivery_DELIVERY_UPDATE_KIND_STAGE : delivery_DELIVERY_UPDATE_KIND_SNAPSHOT,
+          &update);
     tell(live, watcher, &update.response);
     sky_call_on_cancel(call, on_cancel, live); /* comes on the I/O thread, so it waits for the mutex */
   }

@@ -1,8 +1,8 @@
 /*
  * Live: what is known of active deliveries beside the store: last position, speed, estimates; and who watches them.
  *
- * Last-value data: lost with the process and complete again after the next report of each drone. Bounded; thread-safe. Watchers are open
- * WatchDelivery calls; a slow one misses positions but never the last state.
+ * Last-value data: lost with the process and complete again after the next report of each drone. Bounded; thread-safe.
+ * Watchers are open WatchDelivery calls; a slow one misses positions but never the last state.
  */
 #pragma once
 
@@ -29,8 +29,9 @@ bool live_position(Live *live, const events_DronePositionChanged *event, const E
 SKY_MUST_USE SkyStatus live_overlay(Live *live, const char *id, delivery_DeliveryStatus *status, SkyArena *arena);
 
 /*
- * Streams updates of the delivery to the deferred call until its stage is final or the client goes. document is the present state;
- * last_event_id what the client has seen ("" for nothing). Takes the call over: it is finished by this module.
+ * Streams updates of the delivery to the deferred call until its stage is final or the client goes. document is the
+ * present state; last_event_id what the client has seen ("" for nothing). Takes the call over: it is finished by this
+ * module.
  */
 void live_watch(Live *live, SkyCall *call, const DeliveryDocument *document, const char *last_event_id);
 

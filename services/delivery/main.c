@@ -33,7 +33,8 @@ static SkyStatus start(void *self, SkyService *service) {
   SKY_TRY(delivery_aggregate_init(&delivery->service.aggregate, &options));
   SkyContext context = sky_context_background();
   context = sky_context_with_timeout_ms(&context, START_TIMEOUT_MS);
-  SKY_TRY(tracking_load(&delivery->service.tracking, sky_service_store(service), &context, sky_service_random(service)));
+  SKY_TRY(
+      tracking_load(&delivery->service.tracking, sky_service_store(service), &context, sky_service_random(service)));
   SKY_TRY(delivery_events_start(&delivery->events, sky_service_bus(service), &delivery->service));
   SKY_TRY(sky_server_add(sky_service_server(service), delivery_service_bind(&delivery->service)));
   return sky_service_every(service, "publish what was left unpublished", SWEEP_PERIOD_MS, sweep, delivery);

@@ -7,10 +7,11 @@
 #include "delivery/store.h"
 
 /* Names of wishes, so that a key repeated by the client gives the same wish: a version 5 UUID of this namespace. */
-static const SkyUuid wishes = {{0x5a, 0x1c, 0x9e, 0x02, 0x7d, 0x44, 0x4e, 0x19, 0x8b, 0x61, 0x0f, 0x2d, 0x90, 0xc3, 0x11, 0x6e}};
+static const SkyUuid wishes = {
+    {0x5a, 0x1c, 0x9e, 0x02, 0x7d, 0x44, 0x4e, 0x19, 0x8b, 0x61, 0x0f, 0x2d, 0x90, 0xc3, 0x11, 0x6e}};
 
-static SkyStatus name_wish(DeliveryService *service, SkyCall *call, const delivery_CreateNotifyMeRequestRequest *request,
-                           const char **ret) {
+static SkyStatus name_wish(DeliveryService *service, SkyCall *call,
+                           const delivery_CreateNotifyMeRequestRequest *request, const char **ret) {
   char text[SKY_UUID_TEXT_SIZE];
   SkyUuid uuid;
   if (request->idempotency_key[0] != '\0') {

@@ -6,8 +6,8 @@
 
 static SkyStatus add_confirmation(DeliveryService *service, SkyCall *call, delivery_Delivery *delivery) {
   ProtobufCMessage *message;
-  SkyStatus status = sky_store_get(service->aggregate.store, sky_call_context(call), &delivery_confirmations, delivery->id,
-                                   sky_call_arena(call), &message, NULL);
+  SkyStatus status = sky_store_get(service->aggregate.store, sky_call_context(call), &delivery_confirmations,
+                                   delivery->id, sky_call_arena(call), &message, NULL);
   if (sky_status_take(&status, SKY_CODE_NOT_FOUND))
     return SKY_OK;
   SKY_TRY(status);
@@ -15,7 +15,8 @@ static SkyStatus add_confirmation(DeliveryService *service, SkyCall *call, deliv
   return SKY_OK;
 }
 
-SkyStatus delivery_present(DeliveryService *service, SkyCall *call, DeliveryDocument *document, delivery_Delivery **ret) {
+SkyStatus delivery_present(DeliveryService *service, SkyCall *call, DeliveryDocument *document,
+                           delivery_Delivery **ret) {
   delivery_Delivery *delivery = document->delivery;
   char key[TRACKING_KEY_SIZE];
   tracking_key(&service->tracking, document->id, key);

@@ -126,7 +126,8 @@ static void count(delivery_DeliverySummary *summary, const delivery_Delivery *de
   summary->on_time_count += deadline == NULL || sky_timestamp_ms(delivery->end_time) <= sky_timestamp_ms(deadline);
 }
 
-static SkyStatus count_all(DeliveryService *service, SkyCall *call, SkyQuery *query, delivery_DeliverySummary *summary) {
+static SkyStatus count_all(DeliveryService *service, SkyCall *call, SkyQuery *query,
+                           delivery_DeliverySummary *summary) {
   SkyArena arena;
   SkyStatus status = SKY_OK;
   char token[TOKEN_SIZE] = "";
@@ -135,7 +136,8 @@ static SkyStatus count_all(DeliveryService *service, SkyCall *call, SkyQuery *qu
     SkyPage page;
     sky_arena_reset(&arena);
     query->page_token = token;
-    status = sky_store_find(service->aggregate.store, sky_call_context(call), &delivery_documents, query, &arena, &page);
+    status =
+        sky_store_find(service->aggregate.store, sky_call_context(call), &delivery_documents, query, &arena, &page);
     if (status != SKY_OK)
       break;
     for (size_t i = 0; i < page.count; i++)
@@ -153,12 +155,13 @@ SkyStatus delivery_get_summary(void *self, SkyCall *call, const delivery_GetSumm
   if (summary == NULL || month == NULL)
     return sky_status_no_memory();
   const bool december = request->month == 12;
-  SkyQuery query = {
-      .index = DELIVERIES_BY_OWNER,
-      .equal = {SKY_V_TEXT(request->owner_id)},
-      .from = SKY_V_TIME(sky_time_from_civil(request->year, request->month, 1) * SKY_NS_PER_S),
-      .to = SKY_V_TIME(sky_time_from_civil(request->year + december, december ? 1 : request->month + 1, 1) * SKY_NS_PER_S),
-      .page_size = SKY_PAGE_MAX};
+  SkyQuery query = {.index = DELIVERIES_BY_OWNER,
+                    .equal = {SKY_V_TEXT(request->owner_id)},
+                    .from = SKY_V_TIME(sky_time_from_civil(request->year, request->month, 1) * SKY_NS_PER_S),
+                    .to =
+                        SKY_V_TIME(sky_time_from_civil(request->year + december, december ? 1 : request->month + 1, 1) *
+                                   SKY_NS_PER_S),
+                    .page_size = SKY_PAGE_MAX};
   month->year = request->year;
   month->month = request->month;
   summary->owner_id = request->owner_id;

@@ -17,7 +17,7 @@ enum { DELIVERY_COLLECTIONS = 5 };
 extern const SkyCollection *const delivery_collections[DELIVERY_COLLECTIONS]; /* for SkyServiceDefinition */
 
 /* Indexes of delivery_documents, each with its fields. */
-#define DELIVERIES_BY_OWNER "by_owner"             /* owner, time of creation */
-#define DELIVERIES_BY_OWNER_AND_STAGE "by_stage"   /* owner, stage, time of creation */
+#define DELIVERIES_BY_OWNER "by_owner"           /* owner, time of creation */
+#define DELIVERIES_BY_OWNER_AND_STAGE "by_stage" /* owner, stage, time of creation */
 /* Of delivery_notify_mes. */
 #define NOTIFY_MES_BY_DELIVERY "by_delivery"

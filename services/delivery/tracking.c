@@ -46,8 +46,8 @@ void tracking_key(const Tracking *tracking, const char *delivery_id, char key[TR
   uint8_t digest[DIGEST_BYTES];
   uint8_t text[4 * ((DIGEST_BYTES + 2) / 3) + 1];
   unsigned size = sizeof(digest);
-  HMAC(EVP_sha256(), tracking->secret, sizeof(tracking->secret), (const uint8_t *)delivery_id, strlen(delivery_id), digest,
-       &size);
+  HMAC(EVP_sha256(), tracking->secret, sizeof(tracking->secret), (const uint8_t *)delivery_id, strlen(delivery_id),
+       digest, &size);
   EVP_EncodeBlock(text, digest, sizeof(digest));
   for (size_t i = 0; i + 1 < TRACKING_KEY_SIZE; i++) /* 43 characters and one "=", which a URL can do without */
     key[i] = text[i] == '+' ? '-' : text[i] == '/' ? '_' : (char)text[i];

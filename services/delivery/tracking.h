@@ -1,6 +1,6 @@
 /*
- * Tracking keys: what lets a recipient see a delivery without an account. HMAC-SHA-256 of the delivery's id under a secret that all replicas
- * share, as base64url; so no key has to be stored, and none can be guessed.
+ * Tracking keys: what lets a recipient see a delivery without an account. HMAC-SHA-256 of the delivery's id under a
+ * secret that all replicas share, as base64url; so no key has to be stored, and none can be guessed.
  */
 #pragma once
 
@@ -16,7 +16,8 @@ typedef struct Tracking {
 } Tracking;
 
 /* Takes the secret from the store, where the first replica has put it. */
-SKY_MUST_USE SkyStatus tracking_load(Tracking *tracking, SkyStore *store, const SkyContext *context, const SkyRandom *random);
+SKY_MUST_USE SkyStatus tracking_load(Tracking *tracking, SkyStore *store, const SkyContext *context,
+                                     const SkyRandom *random);
 
 void tracking_key(const Tracking *tracking, const char *delivery_id, char key[TRACKING_KEY_SIZE]);
 /* In constant time. */
