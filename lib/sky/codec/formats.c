@@ -91,7 +91,7 @@ static bool is_hostname(SkyStr text) {
 static bool is_address_of(int family, SkyStr text) {
   char copy[INET6_ADDRSTRLEN + 1];
   unsigned char address[sizeof(struct in6_addr)];
-  if (text.size >= sizeof(copy) || memchr(text.data, 0, text.size) != NULL)
+  if (text.size == 0 || text.size >= sizeof(copy) || memchr(text.data, 0, text.size) != NULL)
     return false;
   memcpy(copy, text.data, text.size);
   copy[text.size] = '\0';
