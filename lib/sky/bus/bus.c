@@ -41,6 +41,7 @@ static SkyStatus fill(SkyBus *bus, const SkyBusOptions *options) {
     return sky_status_no_memory();
   make_inbox(bus->inbox);
   SKY_TRY(pending_init(&bus->pending, options->max_pending > 0 ? options->max_pending : DEFAULT_MAX_PENDING));
+  SKY_TRY(measure_begin(bus, options->metrics));
   return connection_options_create(bus, options->url, &bus->options);
 }
 
@@ -64,6 +65,7 @@ SkyStatus sky_bus_connect(const SkyBusOptions *options, SkyBus **ret) {
   if (status == SKY_OK)
     status = start_threads(bus);
   if (status != SKY_OK) {
+    measure_end(bus);
     bus_unref(bus);
     return status;
   }
@@ -102,7 +104,8 @@ void bus_unref(SkyBus *bus) {
 /* ---- closing ---- */
 
 /* All are told first, so that they end side by side. */
-static void stop_consumers(SkyBus *bus, int64_t until_ns) {
+void sky_bus_stop_consumers(SkyBus *bus, int64_t timeout_ms) {
+  int64_t until_ns = now_ns() + timeout_ms * SKY_NS_PER_MS;
   for (SkyConsumer *consumer = bus->consumers; consumer != NULL; consumer = consumer->next) {
     atomic_store(&consumer->stopping, true);
     consumer_wake(consumer);
@@ -154,7 +157,8 @@ void sky_bus_close(SkyBus *bus, int64_t timeout_ms) {
   if (bus == NULL)
     return;
   int64_t until_ns = now_ns() + timeout_ms * SKY_NS_PER_MS;
-  stop_consumers(bus, until_ns);
+  measure_end(bus);
+  sky_bus_stop_consumers(bus, timeout_ms);
   wait_for_confirmations(bus, until_ns);
   subscriptions_close_all(bus);
   stop_keeper(bus);

@@ -16,6 +16,7 @@
 #include <sky/core/arena.h>
 #include <sky/core/context.h>
 #include <sky/core/status.h>
+#include <sky/telemetry/metrics.h>
 
 typedef struct SkyBus SkyBus;
 
@@ -39,11 +40,16 @@ typedef struct SkyBusOptions {
   int replicas;                   /* of streams that do not say; 0: 1 */
   const SkyStreamConfig *streams; /* created or updated once connected; must outlive the bus */
   size_t stream_count;
+  SkyMetrics *metrics; /* where the bus measures itself; NULL: nowhere. Must outlive it */
 } SkyBusOptions;
 
 SKY_MUST_USE SkyStatus sky_bus_connect(const SkyBusOptions *options, SkyBus **ret);
 /* Stops consumers (handlers in progress end), waits for pending publications up to the timeout, closes. NULL-safe. */
 void sky_bus_close(SkyBus *bus, int64_t timeout_ms);
+/*
+ * Stops all consumers, as sky_consumer_stop(): before what their handlers use goes away.
+ */
+void sky_bus_stop_consumers(SkyBus *bus, int64_t timeout_ms);
 /* Connected, and every stream is there. */
 bool sky_bus_is_ready(SkyBus *bus);
 
@@ -60,6 +66,7 @@ typedef struct SkyPublication {
   SkyStr data;
   const SkyHeader *headers; /* besides traceparent and CloudEvents, which are added */
   size_t header_count;
+  const char *destination; /* the subject without its id, for metrics; must be one of few; NULL: none */
 } SkyPublication;
 
 typedef struct SkyConfirmation {

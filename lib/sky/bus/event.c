@@ -64,6 +64,7 @@ static SkyStatus fill(const SkyBus *bus, const SkyEventType *type, const Protobu
       .data = sky_buf_str(&envelope->data),
       .headers = envelope->headers,
       .header_count = CE_HEADERS,
+      .destination = type->subject,
   };
   return SKY_OK;
 }

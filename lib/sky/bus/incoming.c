@@ -282,6 +282,18 @@ SkyStatus incoming_invoke(SkyIncoming *incoming, const SkyEventRoute *route) {
   return route->invoke(route, incoming, event);
 }
 
+static SkyStatus measured_invoke(SkyIncoming *incoming, const SkyEventRoute *route) {
+  const SkyConsumer *consumer = incoming->consumer;
+  int64_t begun_ns = now_ns();
+  /* Once it is deferred the message may be gone when the handler returns. */
+  SkyTrace trace = incoming->context.trace;
+  measure_consumed(consumer->bus, route->type->subject, consumer->durable);
+  SkyStatus status = incoming_invoke(incoming, route);
+  measure_processed(consumer->bus, route->type->subject, consumer->durable, begun_ns, &trace,
+                    incoming_is_deferral(status) ? SKY_OK : status);
+  return status;
+}
+
 static SkyStatus handle(SkyIncoming *incoming) {
   const SkyConsumer *consumer = incoming->consumer;
   /* Also for those whose handler killed the process every time. */
@@ -292,7 +304,7 @@ static SkyStatus handle(SkyIncoming *incoming) {
                                 consumer->max_message_bytes);
   const SkyEventRoute *route = find_route(consumer, sky_incoming_subject(incoming));
   if (route != NULL)
-    return incoming_invoke(incoming, route);
+    return measured_invoke(incoming, route);
   /* The filter may be wider than the routes. In a work queue we are the only reader: nothing may vanish unseen. */
   return consumer->is_work_queue ? SKY_UNIMPLEMENTED("no handler for subject %s", sky_incoming_subject(incoming))
                                  : SKY_OK;

@@ -59,6 +59,11 @@ typedef struct Link {
   struct Link *older;
 } Link;
 
+typedef struct Meters {
+  SkyMetrics *registry;
+  SkyInstrument *operation, *sent, *consumed, *process;
+} Meters;
+
 struct SkyBus {
   char *service_name;
   int64_t publish_timeout_ms;
@@ -86,6 +91,7 @@ struct SkyBus {
   pthread_t keeper, timekeeper;
 
   Dispatcher dispatcher;
+  Meters meters;
   atomic_uint references; /* the owner's, and one per consumer: a message may be settled late */
   atomic_uint_fast64_t published, publish_failed, consumed, redelivered, dead_lettered, dropped, reconnects;
 };
@@ -202,6 +208,16 @@ void incoming_retry(SkyIncoming *incoming, int64_t at_least_ms);
 /* Moves the message to DEADLETTERS because of incoming->failure, then acknowledges it. Takes the settler's reference.
  */
 void dead_letter_send(SkyIncoming *incoming);
+
+/* ---- measure.c ---- */
+SKY_MUST_USE SkyStatus measure_begin(SkyBus *bus, SkyMetrics *metrics);
+void measure_end(SkyBus *bus);
+/* destination may be NULL. */
+void measure_published(SkyBus *bus, const char *destination, int64_t begun_ns, const SkyTrace *trace,
+                       const SkyError *status);
+void measure_consumed(SkyBus *bus, const char *destination, const char *group);
+void measure_processed(SkyBus *bus, const char *destination, const char *group, int64_t begun_ns, const SkyTrace *trace,
+                       const SkyError *status);
 
 /* ---- subscription.c ---- */
 void dispatcher_init(Dispatcher *dispatcher);

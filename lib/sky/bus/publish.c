@@ -129,15 +129,28 @@ static int64_t deadline_of(const SkyBus *bus, const SkyContext *context) {
   return context->deadline_ns < longest ? context->deadline_ns : longest;
 }
 
-static SkyStatus count_result(SkyBus *bus, SkyStatus status) {
-  atomic_fetch_add(status == SKY_OK ? &bus->published : &bus->publish_failed, 1);
+/* What is measured of one publication. */
+typedef struct Attempt {
+  SkyBus *bus;
+  const char *destination;
+  int64_t begun_ns;
+  SkyTrace trace; /* of its own span */
+} Attempt;
+
+static Attempt begin_attempt(SkyBus *bus, const SkyContext *context, const SkyPublication *publication) {
+  return (Attempt){bus, publication->destination, now_ns(), sky_trace_child(&context->trace)};
+}
+
+static SkyStatus end_attempt(const Attempt *attempt, SkyStatus status) {
+  atomic_fetch_add(status == SKY_OK ? &attempt->bus->published : &attempt->bus->publish_failed, 1);
+  measure_published(attempt->bus, attempt->destination, attempt->begun_ns, &attempt->trace, status);
   return status;
 }
 
 /* ---- asynchronous ---- */
 
 typedef struct AsyncPublication {
-  SkyBus *bus;
+  Attempt attempt;
   SkyOnPublished done;
   void *user;
 } AsyncPublication;
@@ -147,24 +160,24 @@ static void finish_async(void *user, SkyStatus status, SkyStr data) {
   SkyConfirmation confirmation = {0};
   if (status == SKY_OK)
     status = pub_ack_parse(data, &confirmation);
-  status = count_result(publication->bus, status);
+  status = end_attempt(&publication->attempt, status);
   publication->done(publication->user, status, status == SKY_OK ? &confirmation : NULL);
   free(publication);
 }
 
 void sky_bus_publish_async(SkyBus *bus, const SkyContext *context, const SkyPublication *publication,
                            SkyOnPublished done, void *user) {
+  const Attempt attempt = begin_attempt(bus, context, publication);
   SkyStatus status = check_publication(context, publication);
   AsyncPublication *async = NULL;
   if (status == SKY_OK && (async = malloc(sizeof(*async))) == NULL)
     status = sky_status_no_memory();
   if (status != SKY_OK) {
-    done(user, count_result(bus, status), NULL);
+    done(user, end_attempt(&attempt, status), NULL);
     return;
   }
-  *async = (AsyncPublication){.bus = bus, .done = done, .user = user};
-  SkyTrace trace = sky_trace_child(&context->trace);
-  request(bus, &trace, publication, deadline_of(bus, context), finish_async, async, NULL);
+  *async = (AsyncPublication){.attempt = attempt, .done = done, .user = user};
+  request(bus, &attempt.trace, publication, deadline_of(bus, context), finish_async, async, NULL);
 }
 
 /* ---- synchronous ---- */
@@ -225,7 +238,10 @@ static void give_up(SkyBus *bus, Waiter *waiter, PendingToken token) {
   OnReply on_reply;
   void *user;
   if (pending_take(&bus->pending, token, &on_reply, &user)) {
-    waiter->status = waiter->cancelled
+    pthread_mutex_lock(&waiter->mutex);
+    bool cancelled = waiter->cancelled;
+    pthread_mutex_unlock(&waiter->mutex);
+    waiter->status = cancelled
                          ? SKY_CANCELLED("cancelled while the broker had not confirmed yet")
                          : SKY_DEADLINE_EXCEEDED("the broker did not confirm in time; it may have stored the message");
     connection_kick(bus);
@@ -245,14 +261,14 @@ SkyStatus sky_bus_publish(SkyBus *bus, const SkyContext *context, const SkyPubli
   SkyCancelListener listener = {.cancelled = cancel_wait, .user = &waiter};
   sky_cancel_add(context->cancel, &listener);
   int64_t deadline_ns = deadline_of(bus, context);
-  SkyTrace trace = sky_trace_child(&context->trace);
+  const Attempt attempt = begin_attempt(bus, context, publication);
   PendingToken token = 0;
-  request(bus, &trace, publication, deadline_ns, finish_sync, &waiter, &token);
+  request(bus, &attempt.trace, publication, deadline_ns, finish_sync, &waiter, &token);
   if (!wait_done(&waiter, deadline_ns))
     give_up(bus, &waiter, token);
   sky_cancel_remove(context->cancel, &listener);
   waiter_finish(&waiter);
-  SkyStatus status = count_result(bus, waiter.status);
+  SkyStatus status = end_attempt(&attempt, waiter.status);
   if (status == SKY_OK && ret != NULL)
     *ret = waiter.confirmation;
   return status;

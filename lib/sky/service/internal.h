@@ -7,6 +7,7 @@
 #include <sky/core/timer.h>
 #include <sky/service/service.h>
 #include <sky/telemetry/admin.h>
+#include <sky/telemetry/metrics.h>
 
 enum { SKY_SERVICE_MAX_PEERS = 16, SKY_SERVICE_MAX_TASKS = 32, SKY_SERVICE_MAX_CHECKS = 16 };
 
@@ -17,6 +18,7 @@ typedef struct SkyServiceSettings {
   const char *store;
   const char *log_level;
   int64_t workers;
+  int64_t nats_replicas;
   int64_t drain_timeout_ns;
   const char *peer_addresses[SKY_SERVICE_MAX_PEERS];
 } SkyServiceSettings;
@@ -50,6 +52,10 @@ struct SkyService {
   const SkyServiceDefinition *definition;
   SkyServiceSettings settings;
   char instance_id[SKY_UUID_TEXT_SIZE];
+  SkySetting *all_settings; /* for /config */
+  size_t setting_count;
+  SkyMetrics *metrics;
+  SkyInstrument *served, *made, *task_durations;
   SkyAdmin *admin;
   SkyStore *store;
   SkyBus *bus;
@@ -73,3 +79,11 @@ void sky_tasks_finish(SkyTasks *tasks);
 
 /* probes.c: /healthz and /readyz. */
 SKY_MUST_USE SkyStatus sky_service_add_probes(SkyService *service);
+
+/* instrument.c: /metrics, and an interceptor that measures and logs every call. */
+SKY_MUST_USE SkyStatus sky_service_open_metrics(SkyService *service);
+SKY_MUST_USE SkyStatus sky_service_instrument_server(SkyService *service);
+SKY_MUST_USE SkyStatus sky_service_instrument_client(SkyService *service, SkyClient *client);
+
+/* config_page.c: /config. */
+SKY_MUST_USE SkyStatus sky_service_add_config_page(SkyService *service);

@@ -1,6 +1,7 @@
 #include "internal.h"
 
 #include <assert.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -62,6 +63,7 @@ static SkyStatus open_store(SkyService *service) {
                                    .database = definition->name,
                                    .collections = definition->collections,
                                    .collection_count = definition->collection_count,
+                                   .metrics = service->metrics,
                                    .connections = (size_t)service->settings.workers};
   return sky_store_open(&options, &service->store);
 }
@@ -73,7 +75,9 @@ static SkyStatus open_bus(SkyService *service) {
   const SkyBusOptions options = {.url = service->settings.nats_url,
                                  .service_name = definition->name,
                                  .streams = definition->streams,
-                                 .stream_count = definition->stream_count};
+                                 .stream_count = definition->stream_count,
+                                 .replicas = (int)service->settings.nats_replicas,
+                                 .metrics = service->metrics};
   return sky_bus_connect(&options, &service->bus);
 }
 
@@ -83,6 +87,7 @@ static SkyStatus open_peers(SkyService *service) {
     const SkyClientOptions options = {.target = service->settings.peer_addresses[i],
                                       .service_name = service->definition->name};
     SKY_TRY(sky_client_create(service->rpc, &options, &service->peers[i]));
+    SKY_TRY(sky_service_instrument_client(service, service->peers[i]));
     sky_client_is_ready(service->peers[i]); /* begins to connect, so that the first call need not wait for it */
   }
   return SKY_OK;
@@ -93,13 +98,15 @@ static SkyStatus open_rpc(SkyService *service) {
   const SkyServerOptions server_options = {.listen = service->settings.listen};
   SKY_TRY(sky_rpc_create(&options, &service->rpc));
   SKY_TRY(sky_server_create(service->rpc, &server_options, &service->server));
+  SKY_TRY(sky_service_instrument_server(service));
   return open_peers(service);
 }
 
 static SkyStatus open_admin(SkyService *service) {
   SKY_TRY(sky_admin_create(service->settings.admin, &service->admin));
   SKY_TRY(sky_service_add_probes(service));
-  return SKY_OK;
+  SKY_TRY(sky_service_add_config_page(service));
+  return sky_service_open_metrics(service);
 }
 
 static SkyStatus start(SkyService *service, bool *ret_called) {
@@ -124,8 +131,11 @@ static void stop(SkyService *service, bool start_was_called) {
   if (service->server != NULL)
     sky_server_drain(service->server, service->started ? service->settings.drain_timeout_ns / SKY_NS_PER_MS : 0);
   sky_tasks_stop(&service->tasks);
+  if (service->bus != NULL)
+    sky_bus_stop_consumers(service->bus, service->settings.drain_timeout_ns / SKY_NS_PER_MS);
   if (start_was_called && service->definition->stop != NULL)
     service->definition->stop(service->definition->self, service);
+  sky_metrics_remove_readers(service->metrics, service);
   sky_server_destroy(service->server);
   for (size_t i = 0; i < SKY_SERVICE_MAX_PEERS; i++)
     sky_client_destroy(service->peers[i]);
@@ -134,6 +144,8 @@ static void stop(SkyService *service, bool start_was_called) {
   sky_admin_destroy(service->admin); /* its probes look at bus and store */
   sky_store_close(service->store);
   sky_tasks_finish(&service->tasks);
+  sky_metrics_destroy(service->metrics);
+  free(service->all_settings);
 }
 
 static int wait_for_signal(void) {
@@ -191,14 +203,19 @@ int sky_service_main(int argc, char **argv, const SkyServiceDefinition *definiti
   SkyStatus status = sky_service_load_settings(&service, argc, argv, &help);
   if (help) {
     sky_status_free(status);
+    free(service.all_settings);
     return EXIT_SUCCESS;
   }
   if (status == SKY_OK && !sky_severity_from_name(service.settings.log_level, &severity))
     status =
         SKY_INVALID_ARGUMENT("--log-level (SKY_LOG_LEVEL) must be trace, debug, info, warn, error or fatal, not \"%s\"",
                              service.settings.log_level);
-  if (status != SKY_OK)
+  if (status != SKY_OK) {
+    free(service.all_settings);
     return fail(definition->name, status, EXIT_WRONG_SETTINGS);
+  }
+  mallopt(M_ARENA_MAX,
+          2); /* dozens of threads that allocate little: an arena each would cost more memory than it saves time */
   const SkyUuid instance = sky_uuid_v7(sky_clock_wall_ms(sky_service_clock(&service)), sky_service_random(&service));
   sky_uuid_format(&instance, service.instance_id);
   block_signals();

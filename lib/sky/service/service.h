@@ -4,8 +4,8 @@
  *
  * Nothing has to be up first: store, broker and peers may come later; until then /readyz says what is missing and calls
  * get UNAVAILABLE. Order of start: settings, telemetry and admin port, store, bus, clients, server (bound),
- * definition->start, serving. Of stop: not ready, server drained, tasks stopped, definition->stop (which stops the consumers it started), clients, bus,
- * store. A second signal ends at once.
+ * definition->start, serving. Of stop: not ready, server drained, tasks and consumers stopped, definition->stop,
+ * clients, bus, store. A second signal ends at once.
  */
 #pragma once
 
@@ -16,6 +16,7 @@
 #include <sky/rpc/client.h>
 #include <sky/rpc/server.h>
 #include <sky/store/store.h>
+#include <sky/telemetry/metrics.h>
 
 typedef struct SkyService SkyService;
 
@@ -41,8 +42,8 @@ typedef struct SkyServiceDefinition {
  * Runs until it is told to stop; the exit code: 0 after a clean stop, 1 for a failure at start (said on stderr in one
  * line), 2 for wrong settings.
  *
- * Common settings: SKY_LISTEN, SKY_ADMIN, SKY_NATS_URL, SKY_STORE, SKY_WORKERS, SKY_LOG_LEVEL, SKY_DRAIN_TIMEOUT,
- * SKY_<PEER>_ADDRESS.
+ * Common settings: SKY_LISTEN, SKY_ADMIN, SKY_NATS_URL, SKY_NATS_REPLICAS, SKY_STORE, SKY_WORKERS, SKY_LOG_LEVEL,
+ * SKY_DRAIN_TIMEOUT, SKY_<PEER>_ADDRESS.
  */
 int sky_service_main(int argc, char **argv, const SkyServiceDefinition *definition);
 
@@ -51,6 +52,7 @@ SkyBus *sky_service_bus(SkyService *service);
 SkyRpc *sky_service_rpc(SkyService *service);
 SkyServer *sky_service_server(SkyService *service);
 SkyClient *sky_service_peer(SkyService *service, const char *name); /* asserts that it was declared */
+SkyMetrics *sky_service_metrics(SkyService *service); /* for the service's own metrics; shown at /metrics */
 const SkyClock *sky_service_clock(SkyService *service);
 const SkyRandom *sky_service_random(SkyService *service);
 const char *sky_service_instance_id(SkyService *service); /* unique per process start; for locks */

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { COMMON = 7, NAME_SIZE = 64 };
+enum { COMMON = 8, NAME_SIZE = 64 };
 
 typedef struct PeerNames {
   char flag[NAME_SIZE];
@@ -33,6 +33,7 @@ static size_t add_common(SkyServiceSettings *s, SkySetting *settings) {
        "address for /healthz, /readyz and /metrics, host:port", 0, 0},
       {"nats-url", "SKY_NATS_URL", SKY_SETTING_TEXT, &s->nats_url, "nats://127.0.0.1:4222",
        "NATS server with JetStream", 0, 0},
+      {"nats-replicas", "SKY_NATS_REPLICAS", SKY_SETTING_INT, &s->nats_replicas, "1", "replicas of the streams", 1, 5},
       {"store", "SKY_STORE", SKY_SETTING_TEXT, &s->store, "sqlite:data", "document store: sqlite:DIR or mongodb://…", 0,
        0},
       {"log-level", "SKY_LOG_LEVEL", SKY_SETTING_TEXT, &s->log_level, "info",
@@ -68,6 +69,7 @@ SkyStatus sky_service_load_settings(SkyService *service, int argc, char **argv, 
   SkyStatus status = sky_config_load(settings, count, argc, argv, ret_help);
   if (*ret_help)
     sky_config_print_help(argv[0], definition->summary, settings, count);
-  free(settings);
+  service->all_settings = settings; /* as long as the process */
+  service->setting_count = count;
   return status;
 }

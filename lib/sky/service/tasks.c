@@ -61,7 +61,12 @@ static void run(void *user) {
   SkyTask *task = user;
   SkyContext context = sky_context_background();
   context = sky_context_with_timeout_ms(&context, task->period_ms < 10000 ? 10000 : task->period_ms);
-  sky_log_status(SKY_WARN, &context, "service.task", task->run(task->user, &context), task->name);
+  const int64_t begun_ns = sky_clock_monotonic_ns(sky_service_clock(task->service));
+  SkyStatus status = task->run(task->user, &context);
+  SkySeries *series = SKY_SERIES(task->service->task_durations, task->name,
+                                 status == SKY_OK ? "" : sky_code_name(sky_status_code(status)));
+  sky_series_observe_ns(series, sky_clock_monotonic_ns(sky_service_clock(task->service)) - begun_ns, NULL);
+  sky_log_status(SKY_WARN, &context, "service.task", status, task->name);
   end_run(task);
 }
 

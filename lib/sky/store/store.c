@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include <sky/store/driver.h>
+#include <sky/store/measure.h>
 #include <sky/store/token.h>
 
 enum {
@@ -19,6 +20,7 @@ struct SkyStore {
   void *self;
   SkySchema **schemas;
   size_t schema_count;
+  SkyStoreMeter meter;
 };
 
 /* ---- lifecycle ---- */
@@ -61,6 +63,7 @@ SkyStatus sky_store_open(const SkyStoreOptions *options, SkyStore **ret) {
   SkyStore *store = calloc(1, sizeof(*store));
   if (store == NULL)
     return sky_status_no_memory();
+  sky_store_meter_init(&store->meter, options->metrics, options->uri);
   SkyStatus status = schemas_create(store, options);
   if (status == SKY_OK)
     status = open_driver(store, options);
@@ -127,16 +130,18 @@ static SkyStatus write_one(SkyStore *store, const SkyContext *context, const Sky
 
 SkyStatus sky_store_insert(SkyStore *store, const SkyContext *context, const SkyCollection *collection,
                            const ProtobufCMessage *document) {
+  const SkyStoreSpan span = sky_store_span_begin(&store->meter, context, collection, "insert");
   SkyStoreWrite write = {.kind = SKY_WRITE_INSERT, .document = document};
-  return write_one(store, context, collection, &write);
+  return sky_store_span_end(&span, write_one(store, context, collection, &write));
 }
 
 SkyStatus sky_store_replace(SkyStore *store, const SkyContext *context, const SkyCollection *collection,
                             const ProtobufCMessage *document, int64_t expected_version, int64_t *ret_version) {
   if (expected_version <= 0)
     return SKY_INVALID_ARGUMENT("replace needs the version that was read");
+  const SkyStoreSpan span = sky_store_span_begin(&store->meter, context, collection, "replace");
   SkyStoreWrite write = {.kind = SKY_WRITE_REPLACE, .document = document, .expected_version = expected_version};
-  SKY_TRY(write_one(store, context, collection, &write));
+  SKY_TRY(sky_store_span_end(&span, write_one(store, context, collection, &write)));
   if (ret_version != NULL)
     *ret_version = expected_version + 1;
   return SKY_OK;
@@ -146,12 +151,13 @@ SkyStatus sky_store_delete(SkyStore *store, const SkyContext *context, const Sky
                            int64_t expected_version) {
   if (expected_version < 0)
     return SKY_INVALID_ARGUMENT("a version is positive");
+  const SkyStoreSpan span = sky_store_span_begin(&store->meter, context, collection, "delete");
   SkyStoreWrite write = {.kind = SKY_WRITE_DELETE, .id = id, .expected_version = expected_version};
-  return write_one(store, context, collection, &write);
+  return sky_store_span_end(&span, write_one(store, context, collection, &write));
 }
 
-SkyStatus sky_store_get(SkyStore *store, const SkyContext *context, const SkyCollection *collection, const char *id,
-                        SkyArena *arena, ProtobufCMessage **ret, int64_t *ret_version) {
+static SkyStatus get_one(SkyStore *store, const SkyContext *context, const SkyCollection *collection, const char *id,
+                         SkyArena *arena, ProtobufCMessage **ret, int64_t *ret_version) {
   SkyContext bounded;
   SKY_TRY(begin(context, &bounded));
   const SkySchema *schema;
@@ -164,6 +170,12 @@ SkyStatus sky_store_get(SkyStore *store, const SkyContext *context, const SkyCol
   if (ret_version != NULL)
     *ret_version = version;
   return SKY_OK;
+}
+
+SkyStatus sky_store_get(SkyStore *store, const SkyContext *context, const SkyCollection *collection, const char *id,
+                        SkyArena *arena, ProtobufCMessage **ret, int64_t *ret_version) {
+  const SkyStoreSpan span = sky_store_span_begin(&store->meter, context, collection, "get");
+  return sky_store_span_end(&span, get_one(store, context, collection, id, arena, ret, ret_version));
 }
 
 /* ---- many documents ---- */
@@ -235,7 +247,9 @@ SkyStatus sky_store_insert_many(SkyStore *store, const SkyContext *context, cons
   if (count == 0)
     return SKY_OK;
   memset(results, 0, count * sizeof(*results));
-  return clear_results(write_many(store, context, collection, documents, NULL, count, results), results, count);
+  const SkyStoreSpan span = sky_store_span_begin(&store->meter, context, collection, "insert_many");
+  SkyStatus status = write_many(store, context, collection, documents, NULL, count, results);
+  return sky_store_span_end(&span, clear_results(status, results, count));
 }
 
 SkyStatus sky_store_replace_many(SkyStore *store, const SkyContext *context, const SkyCollection *collection,
@@ -247,7 +261,9 @@ SkyStatus sky_store_replace_many(SkyStore *store, const SkyContext *context, con
     if (replacements[i].expected_version <= 0)
       return SKY_INVALID_ARGUMENT("replace needs the version that was read");
   }
-  return clear_results(write_many(store, context, collection, NULL, replacements, count, results), results, count);
+  const SkyStoreSpan span = sky_store_span_begin(&store->meter, context, collection, "replace_many");
+  SkyStatus status = write_many(store, context, collection, NULL, replacements, count, results);
+  return sky_store_span_end(&span, clear_results(status, results, count));
 }
 
 /* ---- queries ---- */
@@ -317,8 +333,8 @@ static SkyStatus find_page(SkyStore *store, const SkyContext *context, SkyStoreF
   return SKY_OK;
 }
 
-SkyStatus sky_store_find(SkyStore *store, const SkyContext *context, const SkyCollection *collection,
-                         const SkyQuery *query, SkyArena *arena, SkyPage *ret) {
+static SkyStatus find_documents(SkyStore *store, const SkyContext *context, const SkyCollection *collection,
+                                const SkyQuery *query, SkyArena *arena, SkyPage *ret) {
   SkyContext bounded;
   SKY_TRY(begin(context, &bounded));
   const SkySchema *schema;
@@ -326,4 +342,10 @@ SkyStatus sky_store_find(SkyStore *store, const SkyContext *context, const SkyCo
   SkyStoreFind find;
   SKY_TRY(resolve_query(schema, query, arena, &find));
   return find_page(store, &bounded, &find, page_size(query), arena, ret);
+}
+
+SkyStatus sky_store_find(SkyStore *store, const SkyContext *context, const SkyCollection *collection,
+                         const SkyQuery *query, SkyArena *arena, SkyPage *ret) {
+  const SkyStoreSpan span = sky_store_span_begin(&store->meter, context, collection, "find");
+  return sky_store_span_end(&span, find_documents(store, context, collection, query, arena, ret));
 }

@@ -23,6 +23,7 @@
 #include <sky/core/context.h>
 #include <sky/core/status.h>
 #include <sky/core/str.h>
+#include <sky/telemetry/metrics.h>
 
 enum { SKY_INDEX_MAX_FIELDS = 4, SKY_PAGE_MAX = 1000 };
 
@@ -52,6 +53,7 @@ typedef struct SkyStoreOptions {
   const SkyCollection *const *collections; /* must outlive the store */
   size_t collection_count;
   size_t max_queued_writes; /* SQLite; more wait until their deadline; 0: 4096 */
+  SkyMetrics *metrics;      /* where operations are measured; NULL: nowhere. Must outlive the store */
   size_t connections;       /* readers of SQLite, pool of MongoDB; 0: 8 */
 } SkyStoreOptions;
 
