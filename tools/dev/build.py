@@ -15,10 +15,6 @@ FLAVOURS = {
     "build-tsan": ["-Db_sanitize=thread", "-Dwerror=false"],
 }
 
-# What running takes, without the tests. Empty: everything.
-SYSTEM_TARGETS: tuple[str, ...] = ()
-
-
 def environment() -> dict[str, str]:
     """The project's own tools come first on PATH, for compiling as for testing."""
     return {**os.environ, "PATH": f"{TOOLS_BIN}{os.pathsep}{os.environ['PATH']}"}

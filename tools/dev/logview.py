@@ -2,6 +2,7 @@
 
 import json
 import re
+from datetime import datetime, timezone
 from typing import Iterable
 
 from dev.term import paint
@@ -34,6 +35,11 @@ class LogView:
     def line(self, name: str, raw: str) -> str:
         """One readable line: time, service, level, what happened, details."""
         return self._render(name, _record(raw))
+
+    def note(self, name: str, text: str) -> str:
+        """A line of our own, now; in UTC as the services' are."""
+        now = datetime.now(timezone.utc)
+        return self._render(name, {"time": f"{now:%H:%M:%S}.{now.microsecond // 1000:03d}", "body": text})
 
     def _render(self, name: str, record: dict) -> str:
         level = record.get("level", "INFO")

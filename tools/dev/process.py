@@ -1,6 +1,7 @@
 """One child process: its output goes to a file, it leads its own process group, and it ends when we die, however we die."""
 
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -42,6 +43,8 @@ class Process:
 
     def start(self) -> None:
         assert not self.alive(), f"{self.name} runs already"
+        if not shutil.which(self.command[0]):
+            raise FileNotFoundError(f"{self.name}: no program {self.command[0]}")
         self.log.parent.mkdir(parents=True, exist_ok=True)
         with open(self.log, "ab") as log:
             self._child = _spawner.submit(

@@ -91,6 +91,9 @@ def _simulator_command(setup: Setup, service: Service) -> list[str]:
 
 # ---- servers of others ----
 
+_GATEWAY_MODULE = "gateway/ngx_http_sky_module.so"
+_CONTRACTS = "proto/skyhook.binpb"
+
 
 def program(name: str) -> str:
     """Debian keeps servers in sbin, which is not on every user's PATH."""
@@ -136,8 +139,8 @@ def _gateway_prepare(setup: Setup, service: Service) -> None:
     folder = setup.run_dir / "gateway"
     folder.mkdir(parents=True, exist_ok=True)
     _write(setup, ROOT / "gateway/skyhook.conf.in", "gateway.conf", {
-        "module": str(setup.build / "gateway/ngx_http_sky_module.so"),
-        "contracts": str(setup.build / "proto/skyhook.binpb"),
+        "module": str(setup.build / _GATEWAY_MODULE),
+        "contracts": str(setup.build / _CONTRACTS),
         "run": str(folder),
         "listen": setup.address("gateway", "http"),
         "workers": str(os.cpu_count() or 1),
@@ -161,3 +164,12 @@ SERVICES = (
     Service("gateway", _gateway_command, _gateway_environment, prepare=_gateway_prepare, ports=("http",), health="/healthz", health_port="http"),
 )
 NAMES = tuple(service.name for service in SERVICES)
+
+
+def targets() -> tuple[str, ...]:
+    """What running the system takes of the build, without the tests: our programs, the gateway's module and what it reads."""
+    ports = {(service.name, port): 0 for service in SERVICES for port in service.ports}
+    setup = Setup(Path("/build"), Path("/run"), "sqlite", ports=ports)
+    programs = [Path(service.command(setup, service)[0]) for service in SERVICES]
+    own = [str(program.relative_to(setup.build)) for program in programs if program.is_relative_to(setup.build)]
+    return (*own, _GATEWAY_MODULE, _CONTRACTS, "tools/skyctl/skyctl")

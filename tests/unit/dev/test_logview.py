@@ -1,6 +1,7 @@
 """tools/dev/logview.py: how log lines are shown."""
 
 import json
+import re
 
 from dev.logview import LogView
 
@@ -54,3 +55,7 @@ def test_a_batch_is_sorted_by_time_and_followers_stay_behind():
     late, early = otel(timestamp="2026-11-21T03:26:02Z", body="late"), otel(timestamp="2026-11-21T03:26:01Z", body="early")
     lines = VIEW.sorted_lines([("delivery", late), ("delivery", "its second line"), ("nats", early)])
     assert [word for line in lines for word in ("late", "its second line", "early") if word in line] == ["early", "late", "its second line"]
+
+
+def test_a_note_of_our_own_has_the_time():
+    assert re.fullmatch(r"\d\d:\d\d:\d\d\.\d{3} dev      INFO  nats ended", VIEW.note("dev", "nats ended"))

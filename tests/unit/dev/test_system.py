@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from dev import state
-from dev.services import NAMES, SERVICES, Service, Setup
+from dev.services import NAMES, SERVICES, Service, Setup, targets
 from dev.session import Session, stop_running, sweep
 from dev.system import NotReady, System
 from dev.term import Refusal
@@ -151,6 +151,11 @@ def test_one_switch_moves_every_store():
     assert by_name("package").environment(setup, by_name("package"))["SKY_STORE"].startswith(f"mongodb://{setup.address('ferretdb', 'mongo')}/")
     setup.store = "mongodb://elsewhere:27017"
     assert by_name("package").environment(setup, by_name("package"))["SKY_STORE"] == "mongodb://elsewhere:27017"
+
+
+def test_running_takes_our_programs_and_no_tests():
+    assert {"services/delivery/skyhook-delivery", "gateway/ngx_http_sky_module.so", "tools/skyctl/skyctl"} <= set(targets())
+    assert not any("test" in target or target.startswith("/") for target in targets())
 
 
 def test_names_are_unique():

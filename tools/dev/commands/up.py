@@ -14,6 +14,7 @@ from dev import build, install, ports, state
 from dev.follow import Follower
 from dev.logview import LogView
 from dev.paths import ROOT, RUN
+from dev.services import NAMES, targets
 from dev.session import Session, ended_by_signals
 from dev.system import NotReady, System
 from dev.term import Refusal, coloured, say, step
@@ -29,6 +30,8 @@ def add_system_arguments(parser) -> None:
                         help="sqlite (default), ferretdb, or a value for SKY_STORE such as mongodb://… (default: $SKY_STORE)")
     parser.add_argument("--drones", type=int, default=40, help="size of the simulated fleet (default: 40)")
     parser.add_argument("--time-factor", type=float, default=20.0, metavar="F", help="how much faster than life drones fly (default: 20)")
+    parser.add_argument("--without", action="append", default=[], choices=NAMES, metavar="SERVICE",
+                        help="leave this one out, to run it by hand (may be given again)")
     parser.add_argument("--no-build", action="store_true", help="run what is already built")
 
 
@@ -42,13 +45,14 @@ def prepare(options) -> None:
     install.ensure(["build", *(["ferretdb"] if options.store == "ferretdb" else [])], options.no_install)
     if not options.no_build:
         step("compiling")
-        build.compile_all(build.configure(), build.SYSTEM_TARGETS)
+        build.compile_all(build.configure(), targets())
 
 
 def make_system(options, run_dir=RUN) -> System:
     if options.port and not ports.is_free(options.port):
         raise Refusal(f"port {options.port} is taken")
     return System(run_dir, store=options.store, gateway_port=options.port or ports.preferred(8080),
+                  services=[name for name in NAMES if name not in options.without],
                   drones=options.drones, time_factor=options.time_factor)
 
 
@@ -64,7 +68,7 @@ def _foreground(options) -> int:
         sys.stdout.flush()
 
     def announce(name: str, message: str) -> None:
-        print(view.line("dev", f"{name} {message}"), flush=True)
+        print(view.note("dev", f"{name} {message}"), flush=True)
 
     try:
         with Session(system, announce) as session:
@@ -89,7 +93,7 @@ def _background(options) -> int:
     RUN.mkdir(exist_ok=True)
     command = [sys.executable, str(ROOT / "tools/dev"), "up", "--no-build", "--no-install", "--store", options.store,
                "--drones", str(options.drones), "--time-factor", str(options.time_factor),
-               *(["--port", str(options.port)] if options.port else [])]
+               *(["--port", str(options.port)] if options.port else []), *(f"--without={name}" for name in options.without)]
     with open(RUN / "up.log", "wb") as log:
         child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True)
     while child.poll() is None:
