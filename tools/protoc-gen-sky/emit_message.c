@@ -176,7 +176,7 @@ static void emit_wrappers(const Model *model, const Message *message, SkyBuf *ou
     sky_buf_printf(out, "extern const SkyMessageRules %s_rule_table;\n", m);
   sky_buf_printf(out, "#define %s_rules %s%s%s\n", m, message->needs_rules ? "(" : "",
                  sky_emit_rules_of(model, message), message->needs_rules ? ")" : "");
-  sky_buf_printf(out, "extern const SkyMessageType %s_type;\n\n", m);
+  sky_buf_printf(out, "extern const SkyPayloadType %s_type;\n\n", m);
   sky_buf_printf(out,
                  "SKY_MUST_USE static inline SkyStatus %s_unpack(SkyStr wire, SkyArena *arena, %s **ret) {\n"
                  "  ProtobufCMessage *message_;\n"
@@ -379,7 +379,7 @@ void sky_emit_message_source(Model *model, File *file, SkyBuf *out) {
   for (size_t i = 0; i < file->message_count; i++) {
     const Message *message = file->messages[i];
     if (!message->is_map_entry)
-      sky_buf_printf(out, "const SkyMessageType %s_type = {&%s__descriptor, %s};\n", message->short_name,
+      sky_buf_printf(out, "const SkyPayloadType %s_type = {&%s__descriptor, %s};\n", message->short_name,
                      message->c_lower, sky_emit_rules_of(model, message));
   }
 }

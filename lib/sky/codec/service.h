@@ -17,10 +17,10 @@
  * callbacks through. */
 typedef void (*SkyFunction)(void);
 
-typedef struct SkyMessageType {
+typedef struct SkyPayloadType {
   const ProtobufCMessageDescriptor *descriptor;
   const SkyMessageRules *rules; /* NULL: nothing to check */
-} SkyMessageType;
+} SkyPayloadType;
 
 typedef enum SkyCallKind {
   SKY_UNARY = 0,
@@ -36,8 +36,8 @@ typedef struct SkyMethodDescriptor {
   const char *name; /* "GetDelivery" */
   const char *path; /* "/fabrikam.delivery.v1.DeliveryService/GetDelivery" */
   SkyCallKind kind;
-  SkyMessageType request;
-  SkyMessageType response;
+  SkyPayloadType request;
+  SkyPayloadType response;
   SkyIdempotency idempotency;
   int64_t deadline_ms; /* of a call that brings none, and the longest allowed; streams: 0, none */
   bool inline_handler; /* the handler never blocks: run on the I/O thread */
@@ -62,5 +62,5 @@ typedef struct SkyEventType {
   const char *stream;  /* JetStream stream; "" for a core subject */
   const char *aggregate_id_field;
   const char *event_id_field;
-  SkyMessageType message;
+  SkyPayloadType message;
 } SkyEventType;

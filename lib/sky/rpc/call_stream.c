@@ -145,7 +145,7 @@ void sky_call_read_typed(SkyCall *call, SkyOnMessageInvoke invoke, SkyFunction o
 }
 
 static SkyStatus unpack_received(SkyCall *call, const ProtobufCMessage **ret) {
-  const SkyMessageType *type = &call->method->descriptor->request;
+  const SkyPayloadType *type = &call->method->descriptor->request;
   ProtobufCMessage *message = NULL;
   if (call->read_buffer == NULL)
     return call->read_failed ? SKY_CANCELLED("the client has gone away") : SKY_OK;

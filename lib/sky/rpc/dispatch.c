@@ -26,7 +26,7 @@ static SkyStatus check_payload(SkyCall *call) {
 }
 
 static SkyStatus unpack_request(SkyCall *call, ProtobufCMessage **ret_request) {
-  const SkyMessageType *type = &call->method->descriptor->request;
+  const SkyPayloadType *type = &call->method->descriptor->request;
   if (call->payload == NULL)
     return SKY_OK;
   SKY_TRY(sky_unpack_byte_buffer(type->descriptor, call->payload, &call->arena, ret_request));
