@@ -16,21 +16,20 @@ bool sky_trace_is_valid(const SkyTrace *trace) {
   return !is_zero(trace->trace_id, sizeof(trace->trace_id)) && !is_zero(trace->span_id, sizeof(trace->span_id));
 }
 
-/* Lower-case only, as the recommendation demands. */
-static int hex_value(char c) {
-  if (c >= '0' && c <= '9')
-    return c - '0';
-  return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
+/* Value of a hexadecimal digit plus one; 0 of anything else. Lower-case only, as the recommendation demands. */
+static const uint8_t hex_digits[256] = {
+    ['0'] = 1, ['1'] = 2,  ['2'] = 3,  ['3'] = 4,  ['4'] = 5,  ['5'] = 6,  ['6'] = 7,  ['7'] = 8,
+    ['8'] = 9, ['9'] = 10, ['a'] = 11, ['b'] = 12, ['c'] = 13, ['d'] = 14, ['e'] = 15, ['f'] = 16};
 
+/* By table: it reads three dozen digits in every call. */
 static bool parse_hex(const char *text, uint8_t *bytes, size_t size) {
+  bool valid = true;
   for (size_t i = 0; i < size; i++) {
-    const int high = hex_value(text[2 * i]), low = hex_value(text[2 * i + 1]);
-    if (high < 0 || low < 0)
-      return false;
-    bytes[i] = (uint8_t)(high << 4 | low);
+    const unsigned high = hex_digits[(uint8_t)text[2 * i]], low = hex_digits[(uint8_t)text[2 * i + 1]];
+    valid &= high != 0 && low != 0;
+    bytes[i] = (uint8_t)((high - 1) << 4 | ((low - 1) & 15));
   }
-  return true;
+  return valid;
 }
 
 static char *format_hex(const uint8_t *bytes, size_t size, char *text) {

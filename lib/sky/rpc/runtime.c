@@ -1,6 +1,7 @@
 #include "runtime_internal.h"
 
 #include <assert.h>
+#include <dlfcn.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -71,6 +72,21 @@ static void queue_destroy(grpc_completion_queue *queue) {
   grpc_shutdown_blocking();
 }
 
+/*
+ * Debian's Abseil is built with its debug checks, so that each lock of the core is entered into a graph that is
+ * searched for cycles: a tenth of a call's cost and nothing a user could act on. Where there is no such switch there is
+ * no such search.
+ */
+static void switch_off_lock_graph(void) {
+  enum { IGNORE = 0 }; /* absl::OnDeadlockCycle::kIgnore */
+  union {
+    void *symbol;
+    void (*set_mode)(int mode);
+  } found = {.symbol = dlsym(RTLD_DEFAULT, "_ZN4absl7debian329SetMutexDeadlockDetectionModeENS0_15OnDeadlockCycleE")};
+  if (found.symbol != NULL)
+    found.set_mode(IGNORE);
+}
+
 static SkyStatus start_threads(SkyRpc *rpc, const SkyRpcOptions *options) {
   const SkyExecutorOptions workers = {.threads = options->workers != 0 ? options->workers : DEFAULT_WORKERS,
                                       .max_queued = options->max_queued_calls != 0 ? options->max_queued_calls
@@ -97,6 +113,7 @@ SkyStatus sky_rpc_create(const SkyRpcOptions *options, SkyRpc **ret) {
     return sky_status_no_memory();
   sky_timer_heap_init(&rpc->timers, MAX_TIMERS);
   raise_descriptor_limit();
+  switch_off_lock_graph();
   grpc_init();
   rpc->queue = grpc_completion_queue_create_for_next(NULL);
   const SkyStatus status = start_threads_without_signals(rpc, options != NULL ? options : &(SkyRpcOptions){0});

@@ -13,7 +13,7 @@
 #include <sky/core/time.h>
 
 enum {
-  POSTED_CALLS = 8, /* per method; the core searches all of them at each completion, so few */
+  POSTED_CALLS = 4, /* per method; the core searches all of them at each completion, so few */
   DEFAULT_MAX_REQUEST = 4 << 20,
   DEFAULT_MAX_CALL_MEMORY = 16 << 20,
   DEFAULT_MAX_CALLS = 10000,
