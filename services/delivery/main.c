@@ -49,7 +49,12 @@ static void stop(void *self, SkyService *service) {
 
 int main(int argc, char **argv) {
   static const char *const delivery_subjects[] = {"fab.delivery.>", NULL};
-  static const SkyStreamConfig streams[] = {{.name = "DELIVERIES", .subjects = delivery_subjects}};
+  /* The drone scheduler's stream, declared as it declares it: whoever comes first makes it. */
+  static const char *const drone_subjects[] = {
+      "fab.dronescheduler.drone_assigned.>", "fab.dronescheduler.drone_released.>",
+      "fab.dronescheduler.drone_mission_progressed.>", "fab.dronescheduler.drone_failed.>", NULL};
+  static const SkyStreamConfig streams[] = {{.name = "DELIVERIES", .subjects = delivery_subjects},
+                                            {.name = "DRONES", .subjects = drone_subjects}};
   static Delivery delivery = {.eta = {.history_factor = 1}};
   static const SkySetting settings[] = {
       {"weather-factor", "SKY_WEATHER_FACTOR", SKY_SETTING_DOUBLE, &delivery.eta.weather_factor, "1",
@@ -64,7 +69,7 @@ int main(int argc, char **argv) {
                                            .collections = delivery_collections,
                                            .collection_count = DELIVERY_COLLECTIONS,
                                            .streams = streams,
-                                           .stream_count = 1,
+                                           .stream_count = sizeof(streams) / sizeof(streams[0]),
                                            .start = start,
                                            .stop = stop,
                                            .self = &delivery};
