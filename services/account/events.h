@@ -1,0 +1,17 @@
+/*
+ * What the account service tells (suspensions) and hears (how deliveries and sagas ended).
+ */
+#pragma once
+
+#include <sky/bus/bus.h>
+
+#include "account/handlers.h"
+
+typedef struct AccountEvents {
+  SkyConsumer *deliveries;
+  SkyConsumer *workflows;
+} AccountEvents;
+
+/* Sets service->pending. */
+SKY_MUST_USE SkyStatus account_events_start(AccountEvents *events, SkyRpc *rpc, AccountService *service);
+void account_events_stop(AccountEvents *events, AccountService *service); /* safe on zeroed ones */
