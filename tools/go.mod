@@ -1,4 +1,4 @@
-// Pins the tools that are written in Go. ./dev builds them into .tools/bin.
+// Pins the tools that are written in Go. ./dev builds those it needs into .tools/bin; others run from here: cd tools && go tool grpcurl.
 module skyhook/tools
 
 go 1.25.0

