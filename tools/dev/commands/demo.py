@@ -23,9 +23,11 @@ from dev.paths import BUILD, DEMO_RUN, ROOT, RUN
 from dev.session import Session, ended_by_signals
 from dev.system import NotReady
 from dev.term import Refusal, say, step
+from dev.waiting import eventually
 
 SUMMARY = "build, run and deliver 48 packages, live"
 POLL_SECONDS = 0.4
+FLEET_SECONDS = 30.0
 
 
 def add_arguments(parser) -> None:
@@ -66,6 +68,18 @@ def _register(api: Api) -> int:
     return len(accounts)
 
 
+def _await_fleet(api: Api, tick) -> int:
+    """Until the first drones have registered: without any, every request would be refused for good."""
+    def registered() -> int:
+        tick()
+        answer = api.get("/api/v1/drones", pageSize=1000)
+        return len(answer.body.get("drones", [])) if answer.status == 200 else 0
+
+    if not eventually(registered, FLEET_SECONDS, 0.1):
+        raise ApiError("no drone has registered with the scheduler")
+    return registered()
+
+
 def _submit(url: str, requests: Path) -> None:
     command = [str(BUILD / "tools/skyctl/skyctl"), "submit", f"--gateway={url}", str(requests)]
     if subprocess.run(command, cwd=ROOT, env=environment(), check=False).returncode != 0:
@@ -93,7 +107,7 @@ def run(options) -> int:
         with _system(options) as (url, tick):
             api, since = Api(url), datetime.now(timezone.utc)
             step("registering the businesses")
-            say(f"{_register(api)} accounts")
+            say(f"{_register(api)} accounts; {_await_fleet(api, tick)} drones wait for orders")
             step(f"submitting {len(requests)} delivery requests")
             _submit(url, options.requests)
             step("flying")
