@@ -4,7 +4,7 @@
 #include <string.h>
 
 bool feed_add(Feeds *feeds, FeedSubscriber *subscriber) {
-  if (feeds->count == FEED_MAX_SUBSCRIBERS)
+  if (feeds->closed || feeds->count == FEED_MAX_SUBSCRIBERS)
     return false;
   subscriber->next = feeds->first;
   feeds->first = subscriber;

@@ -32,12 +32,14 @@ struct FeedSubscriber {
   int64_t snapshot_count; /* orders that were in force */
   bool snapshot_sent;
   uint64_t sent;
+  bool ended;   /* the call is finished, at the end of the process */
   bool blocked; /* waits until the client has read */
   FeedSubscriber *next;
 };
 
 typedef struct Feeds {
   FeedSubscriber *first;
+  bool closed; /* no more subscribers */
   size_t count;
 } Feeds;
 

@@ -92,6 +92,11 @@ static SkyStatus start(void *self, SkyService *service) {
   return add_tasks(service);
 }
 
+static void draining(void *self, SkyService *service) {
+  orders_end_all(&scheduler);
+  report_end_all(&scheduler);
+}
+
 static void stop(void *self, SkyService *service) {
   const SkyContext background = sky_context_background();
   const SkyContext context = sky_context_with_timeout_ms(&background, 2000);
@@ -117,6 +122,7 @@ int main(int argc, char **argv) {
       .streams = streams,
       .stream_count = 1,
       .start = start,
+      .draining = draining,
       .stop = stop,
       .self = &scheduler,
   };

@@ -20,10 +20,26 @@ static void on_cancel(void *user, SkyCall *call) {
   FeedSubscriber *subscriber = user;
   Scheduler *self = subscriber->scheduler;
   pthread_mutex_lock(&self->mutex);
-  feed_remove(&self->feeds, subscriber);
+  const bool ended = subscriber->ended;
+  if (!ended)
+    feed_remove(&self->feeds, subscriber);
   pthread_mutex_unlock(&self->mutex);
+  if (ended)
+    return;
   feed_free(subscriber);
   sky_call_finish(call, SKY_CANCELLED("the client has gone"));
+}
+
+/* Subscribers stay in the list, so that a callback that is on its way finds them ended; scheduler_finish() frees them.
+ */
+void orders_end_all(Scheduler *self) {
+  pthread_mutex_lock(&self->mutex);
+  self->feeds.closed = true;
+  for (FeedSubscriber *subscriber = self->feeds.first; subscriber != NULL; subscriber = subscriber->next) {
+    subscriber->ended = subscriber->blocked = true;
+    sky_call_finish(subscriber->call, SKY_UNAVAILABLE("the service is going away"));
+  }
+  pthread_mutex_unlock(&self->mutex);
 }
 
 static SkyStatus fill_set(SkyMap **ret, char *const *ids, size_t count) {
@@ -144,7 +160,7 @@ static void on_writable(void *user, SkyCall *call) {
   FeedSubscriber *subscriber = user;
   Scheduler *self = subscriber->scheduler;
   pthread_mutex_lock(&self->mutex);
-  subscriber->blocked = false;
+  subscriber->blocked = subscriber->ended;
   pump(self, subscriber);
   pthread_mutex_unlock(&self->mutex);
 }
@@ -181,7 +197,8 @@ static SkyStatus begin_locked(Scheduler *self, FeedSubscriber *subscriber) {
   subscriber->snapshot_left = subscriber->count;
   subscriber->snapshot_count = (int64_t)subscriber->count;
   if (!feed_add(&self->feeds, subscriber))
-    return SKY_RESOURCE_EXHAUSTED("too many streams are open");
+    return self->feeds.closed ? SKY_UNAVAILABLE("the service is going away")
+                              : SKY_RESOURCE_EXHAUSTED("too many streams are open");
   pump(self, subscriber);
   return SKY_OK;
 }

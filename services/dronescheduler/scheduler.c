@@ -65,6 +65,11 @@ void scheduler_finish(Scheduler *self) {
   }
   for (size_t i = 0; i < self->fleet.drone_count; i++)
     free(self->fleet.drones[i]->attachment);
+  for (FeedSubscriber *subscriber; (subscriber = self->feeds.first) != NULL;) {
+    feed_remove(&self->feeds, subscriber);
+    feed_free(subscriber);
+  }
+  report_free_all(self);
   fleet_finish(&self->fleet);
   sky_map_destroy(self->drone_by_delivery);
   sky_map_destroy(self->finished_by_delivery);

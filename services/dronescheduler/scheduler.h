@@ -79,6 +79,7 @@ typedef struct Scheduler {
 
   pthread_mutex_t streams_mutex;
   ReportStream *streams;
+  bool streams_closed;
   uint64_t last_stream;
 
   pthread_mutex_t stripes[SCHEDULER_STRIPES];
@@ -155,6 +156,8 @@ typedef struct ReportAck {
   uint64_t sequence, dropped_count;
   int result; /* IntakeResult */
 } ReportAck;
+void report_free_all(Scheduler *self);
+void report_end_all(Scheduler *self); /* the process ends */
 void report_acknowledge(Scheduler *self, uint64_t stream, const ReportAck *acks, size_t count);
 SKY_MUST_USE SkyStatus telemetry_find_lost(void *self, const SkyContext *context);      /* task */
 SKY_MUST_USE SkyStatus telemetry_keep_positions(void *self, const SkyContext *context); /* task: bucket positions */
@@ -164,6 +167,7 @@ SkyStatus handle_fly_missions(void *self, SkyCall *call, const drone_FlyMissions
 SkyStatus handle_watch_fleet(void *self, SkyCall *call, const drone_WatchFleetRequest *request);
 SKY_MUST_USE SkyStatus orders_show_changes(void *self, const SkyContext *context); /* task: changes to watchers */
 
+void orders_end_all(Scheduler *self);     /* the process ends */
 void orders_send_locked(Scheduler *self); /* what waits for those that fly. With the mutex */
 
 /* ---- drones.c, bases.c, zones.c ---- */

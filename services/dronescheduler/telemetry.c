@@ -20,6 +20,8 @@ struct ReportStream {
   Scheduler *scheduler;
   SkyCall *call;
   uint64_t id;
+  bool working; /* a callback is at it */
+  bool ended;
   ReportStream *next;
 };
 
@@ -61,7 +63,7 @@ void report_acknowledge(Scheduler *self, uint64_t stream_id, const ReportAck *ac
     return;
   pthread_mutex_lock(&self->streams_mutex);
   for (const ReportStream *stream = self->streams; stream != NULL; stream = stream->next) {
-    if (stream->id == stream_id)
+    if (stream->id == stream_id && !stream->ended)
       sky_status_free(write_acks(stream->call, acks, count));
   }
   pthread_mutex_unlock(&self->streams_mutex);
@@ -163,36 +165,99 @@ static void take_frames(ReportStream *stream, const drone_ReportTelemetryRequest
 
 /* ---- the stream ---- */
 
-static void stream_add(Scheduler *self, ReportStream *stream) {
+static bool stream_add(Scheduler *self, ReportStream *stream) {
   pthread_mutex_lock(&self->streams_mutex);
-  stream->id = ++self->last_stream;
-  stream->next = self->streams;
-  self->streams = stream;
+  const bool open = !self->streams_closed;
+  if (open) {
+    stream->id = ++self->last_stream;
+    stream->next = self->streams;
+    self->streams = stream;
+  }
   pthread_mutex_unlock(&self->streams_mutex);
+  return open;
 }
 
-static void stream_end(ReportStream *stream, SkyStatus status) {
-  Scheduler *self = stream->scheduler;
-  pthread_mutex_lock(&self->streams_mutex);
+static void unlink_locked(Scheduler *self, const ReportStream *stream) {
   for (ReportStream **at = &self->streams; *at != NULL; at = &(*at)->next) {
     if (*at == stream) {
       *at = stream->next;
-      break;
+      return;
     }
   }
+}
+
+/* The client has closed, or is gone. */
+static void stream_end(ReportStream *stream, SkyStatus status) {
+  Scheduler *self = stream->scheduler;
+  pthread_mutex_lock(&self->streams_mutex);
+  unlink_locked(self, stream);
   pthread_mutex_unlock(&self->streams_mutex);
   sky_call_finish(stream->call, status);
   free(stream);
 }
 
+static SkyStatus going_away(void) {
+  return SKY_UNAVAILABLE("the service is going away");
+}
+
+/* False when the stream was ended meanwhile: it is then not to be touched. */
+static bool begin_work(ReportStream *stream) {
+  pthread_mutex_lock(&stream->scheduler->streams_mutex);
+  const bool goes_on = !stream->ended;
+  stream->working = goes_on;
+  pthread_mutex_unlock(&stream->scheduler->streams_mutex);
+  return goes_on;
+}
+
+static void on_request(void *user, SkyCall *call, SkyStatus status, const drone_ReportTelemetryRequest *request);
+
+/* Asks for the next message, or finishes the call when the process ends; under the mutex, so that only one of both
+ * happens. */
+static void end_work(ReportStream *stream) {
+  Scheduler *self = stream->scheduler;
+  pthread_mutex_lock(&self->streams_mutex);
+  stream->working = false;
+  stream->ended = self->streams_closed;
+  if (stream->ended)
+    sky_call_finish(stream->call, going_away());
+  else
+    drone_TelemetryService_report_telemetry_read(stream->call, on_request, stream);
+  pthread_mutex_unlock(&self->streams_mutex);
+}
+
 static void on_request(void *user, SkyCall *call, SkyStatus status, const drone_ReportTelemetryRequest *request) {
   ReportStream *stream = user;
+  if (!begin_work(stream)) {
+    sky_status_free(status);
+    return;
+  }
   if (status != SKY_OK || request == NULL) {
     stream_end(stream, status);
     return;
   }
   take_frames(stream, request);
-  drone_TelemetryService_report_telemetry_read(call, on_request, stream);
+  end_work(stream);
+}
+
+/* Streams that a callback works on end themselves. All stay in the list until nothing can call back any more. */
+void report_end_all(Scheduler *self) {
+  pthread_mutex_lock(&self->streams_mutex);
+  self->streams_closed = true;
+  for (ReportStream *stream = self->streams; stream != NULL; stream = stream->next) {
+    if (stream->working || stream->ended)
+      continue;
+    stream->ended = true;
+    sky_call_finish(stream->call, going_away());
+  }
+  pthread_mutex_unlock(&self->streams_mutex);
+}
+
+void report_free_all(Scheduler *self) {
+  while (self->streams != NULL) {
+    ReportStream *next = self->streams->next;
+    free(self->streams);
+    self->streams = next;
+  }
 }
 
 SkyStatus handle_report_telemetry(void *user, SkyCall *call) {
@@ -203,7 +268,10 @@ SkyStatus handle_report_telemetry(void *user, SkyCall *call) {
     return sky_status_no_memory();
   stream->scheduler = self;
   stream->call = call;
-  stream_add(self, stream);
+  if (!stream_add(self, stream)) {
+    free(stream);
+    return going_away();
+  }
   const SkyStatus deferred = sky_call_defer(call);
   drone_TelemetryService_report_telemetry_read(call, on_request, stream);
   return deferred;

@@ -97,8 +97,10 @@ static SkyStatus open_rpc(SkyService *service) {
   const SkyRpcOptions options = {.workers = (size_t)service->settings.workers};
   const SkyServerOptions server_options = {.listen = service->settings.listen};
   SKY_TRY(sky_rpc_create(&options, &service->rpc));
-  SKY_TRY(sky_server_create(service->rpc, &server_options, &service->server));
-  SKY_TRY(sky_service_instrument_server(service));
+  if (!service->definition->no_server) {
+    SKY_TRY(sky_server_create(service->rpc, &server_options, &service->server));
+    SKY_TRY(sky_service_instrument_server(service));
+  }
   return open_peers(service);
 }
 
@@ -118,9 +120,11 @@ static SkyStatus start(SkyService *service, bool *ret_called) {
   SKY_TRY(sky_admin_start(service->admin));
   *ret_called = true;
   SKY_TRY(service->definition->start(service->definition->self, service));
-  SKY_TRY(sky_server_start(service->server));
+  if (service->server != NULL)
+    SKY_TRY(sky_server_start(service->server));
   service->started = true;
-  sky_server_set_serving(service->server, true);
+  if (service->server != NULL)
+    sky_server_set_serving(service->server, true);
   return SKY_OK;
 }
 
@@ -128,6 +132,8 @@ static SkyStatus start(SkyService *service, bool *ret_called) {
 
 static void stop(SkyService *service, bool start_was_called) {
   service->stopping = true;
+  if (service->started && service->definition->draining != NULL)
+    service->definition->draining(service->definition->self, service);
   if (service->server != NULL)
     sky_server_drain(service->server, service->started ? service->settings.drain_timeout_ns / SKY_NS_PER_MS : 0);
   sky_tasks_stop(&service->tasks);
@@ -183,11 +189,11 @@ static int run(SkyService *service) {
     stop(service, start_was_called);
     return fail(service->definition->name, status, EXIT_FAILURE);
   }
+  const int port = service->server == NULL ? 0 : sky_server_port(service->server);
   sky_log(SKY_INFO, NULL, "service.started",
-          SKY_FIELDS(SKY_F_TEXT(SKY_SERVICE_VERSION, sky_version_borrow()),
-                     SKY_F_INT("server.port", sky_server_port(service->server)),
+          SKY_FIELDS(SKY_F_TEXT(SKY_SERVICE_VERSION, sky_version_borrow()), SKY_F_INT("server.port", port),
                      SKY_F_INT("admin.port", sky_admin_port(service->admin))),
-          "%s serves gRPC on port %d", service->definition->name, sky_server_port(service->server));
+          port == 0 ? "%s runs" : "%s serves gRPC on port %d", service->definition->name, port);
   const int number = wait_for_signal();
   sky_log(SKY_INFO, NULL, "service.stopping", NULL, "%s: draining", strsignal(number));
   stop(service, true);

@@ -30,10 +30,13 @@ typedef struct SkyServiceDefinition {
   const SkyStreamConfig *streams; /* streams it publishes to or consumes from; none and no_bus: no broker */
   size_t stream_count;
   bool no_bus;
+  bool no_server; /* serves nothing: a client of others */
   const char *const
       *peers; /* NULL-terminated names of services it calls: "delivery" is found at SKY_DELIVERY_ADDRESS */
   /* Adds bindings to the server, starts consumers and tasks. An error ends the process with that message. */
   SkyStatus (*start)(void *self, SkyService *service);
+  /* Before the drain: ends streams that would last for ever, so that it need not wait for them. May be NULL. */
+  void (*draining)(void *self, SkyService *service);
   void (*stop)(void *self, SkyService *service); /* may be NULL; called once, also after a failed start */
   void *self;
 } SkyServiceDefinition;
