@@ -69,7 +69,7 @@ def _drain(api: Api, expected: int, setting: Setting, limit: float = 120.0) -> i
     completed = 0
     while time.monotonic() < deadline and completed < expected:
         now = time.gmtime()
-        answer = api.get("/api/v1/deliveries/summary", ownerId=OWNER, **{"month.year": now.tm_year, "month.month": now.tm_mon})
+        answer = api.get("/api/v1/deliveries/summary", ownerId=OWNER, year=now.tm_year, month=now.tm_mon)
         if answer.status != 200:
             say(f"summary: {json.dumps(answer.body)}", "yellow")
             break

@@ -39,11 +39,11 @@ def add_arguments(parser) -> None:
 
 @contextmanager
 def _system(options):
-    """(URL, what to do between polls) of a running system, ours or the user's."""
+    """(state, what to do between polls) of a running system, ours or the user's."""
     running = state.running(RUN)
     if running:
         say(f"uses the running system at {running['url']}")
-        yield running["url"], lambda: None
+        yield running, lambda: None
         return
     prepare(options)
     shutil.rmtree(DEMO_RUN, ignore_errors=True)  # each demo starts with empty stores
@@ -51,7 +51,7 @@ def _system(options):
     with Session(make_system(options, DEMO_RUN), lambda name, message: say(f"{name} {message}", "yellow")) as session:
         seconds = session.wait_ready(READY_SECONDS)
         say(f"{len(session.system.services)} processes ready in {seconds:.1f} s: {session.system.url}", "green")
-        yield session.system.url, session.tick
+        yield state.read(DEMO_RUN), session.tick
 
 
 def _read_lines(path: Path) -> list[dict]:
@@ -80,9 +80,9 @@ def _await_fleet(api: Api, tick) -> int:
     return registered()
 
 
-def _submit(url: str, requests: Path) -> None:
-    command = [str(BUILD / "tools/skyctl/skyctl"), "submit", f"--gateway={url}", str(requests)]
-    if subprocess.run(command, cwd=ROOT, env=environment(), check=False).returncode != 0:
+def _submit(running: dict, requests: Path) -> None:
+    command = [str(BUILD / "tools/skyctl/skyctl"), "submit", str(requests)]
+    if subprocess.run(command, cwd=ROOT, env={**environment(), **state.addresses(running)}, check=False).returncode != 0:
         raise Refusal("skyctl submit failed")
 
 
@@ -104,12 +104,12 @@ def run(options) -> int:
     ended_by_signals()
     requests = _read_lines(options.requests)
     try:
-        with _system(options) as (url, tick):
-            api, since = Api(url), datetime.now(timezone.utc)
+        with _system(options) as (running, tick):
+            api, since = Api(running["url"]), datetime.now(timezone.utc)
             step("registering the businesses")
             say(f"{_register(api)} accounts; {_await_fleet(api, tick)} drones wait for orders")
             step(f"submitting {len(requests)} delivery requests")
-            _submit(url, options.requests)
+            _submit(running, options.requests)
             step("flying")
             flights = Flights(api, sorted({request["ownerId"] for request in requests}), since)
             _follow(flights, len(requests), options.timeout, tick)
