@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <sky/core/time.h>
+
 #include "skyctl/api.h"
 #include "skyctl/status_line.h"
 
