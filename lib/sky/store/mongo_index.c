@@ -30,6 +30,13 @@ struct SkyMongoIndexer {
   bool stopping;
 };
 
+static bool is_stopping(SkyMongoIndexer *indexer) {
+  pthread_mutex_lock(&indexer->lock);
+  const bool stopping = indexer->stopping;
+  pthread_mutex_unlock(&indexer->lock);
+  return stopping;
+}
+
 /* ---- one collection's indexes ---- */
 
 static void append_index(bson_t *to, const SkySchema *schema, const SkySchemaIndex *index) {
@@ -100,66 +107,97 @@ static SkyStatus make_indexes(SkyMongo *mongo, mongoc_client_t *client, const Sk
 
 /* ---- values of new indexes in old documents ---- */
 
-/* {_id, <key>: absent} with $set: so a document that was replaced meanwhile, and has the key by that, is left alone. */
-static bool set_value(SkyMongo *mongo, mongoc_client_t *client, const SkySchema *schema, const char *id,
-                      const char *name, const SkyValue *value, bson_error_t *ret_error) {
-  bson_t command = BSON_INITIALIZER, updates, update, match, absent, change, set;
-  bson_append_utf8(&command, "update", -1, schema->declared->name, -1);
-  bson_append_array_begin(&command, "updates", -1, &updates);
-  bson_append_document_begin(&updates, "0", -1, &update);
-  bson_append_document_begin(&update, "q", -1, &match);
-  bson_append_utf8(&match, "_id", -1, id, -1);
-  bson_append_document_begin(&match, name, -1, &absent);
-  bson_append_bool(&absent, "$exists", -1, false);
-  bson_append_document_end(&match, &absent);
-  bson_append_document_end(&update, &match);
-  bson_append_document_begin(&update, "u", -1, &change);
-  bson_append_document_begin(&change, "$set", -1, &set);
-  sky_mongo_append_value(&set, name, value);
-  bson_append_document_end(&change, &set);
-  bson_append_document_end(&update, &change);
-  bson_append_document_end(&updates, &update);
-  bson_append_array_end(&command, &updates);
-  const bool done = run(mongo, client, &command, ret_error);
-  bson_destroy(&command);
-  return done;
-}
-
 typedef struct Fill {
   SkyMongo *mongo;
   mongoc_client_t *client;
   const SkySchema *schema;
-  const SkySchemaKey *key;
-  char name[SKY_MONGO_NAME_SIZE];
   SkyArena arena;
-  size_t filled; /* of the page */
+  size_t seen; /* documents in the page */
 } Fill;
+
+static SkyStatus append_values(const Fill *fill, const ProtobufCMessage *document, bson_t *set) {
+  for (size_t i = 0; i < fill->schema->key_count; i++) {
+    char name[SKY_MONGO_NAME_SIZE];
+    SkyValue value;
+    SKY_TRY(sky_schema_value(&fill->schema->keys[i], document, &value));
+    sky_mongo_key_name(fill->schema, &fill->schema->keys[i], name);
+    if (strcmp(name, "_id") != 0)
+      sky_mongo_append_value(set, name, &value);
+  }
+  return SKY_OK;
+}
+
+/* Only while it has the version that was read: who replaces it meanwhile writes the values as well. */
+static void append_match(bson_t *update, const char *id, int64_t version) {
+  bson_t match;
+  bson_append_document_begin(update, "q", -1, &match);
+  bson_append_utf8(&match, "_id", -1, id, -1);
+  bson_append_int64(&match, "_version", -1, version);
+  bson_append_document_end(update, &match);
+}
+
+static SkyStatus append_change(const Fill *fill, const ProtobufCMessage *document, bson_t *update) {
+  bson_t change, set;
+  bson_append_document_begin(update, "u", -1, &change);
+  bson_append_document_begin(&change, "$set", -1, &set);
+  SkyStatus status = append_values(fill, document, &set);
+  bson_append_document_end(&change, &set);
+  bson_append_document_end(update, &change);
+  return status;
+}
+
+static SkyStatus set_values(const Fill *fill, const ProtobufCMessage *document, int64_t version) {
+  bson_t command = BSON_INITIALIZER, updates, update;
+  bson_error_t error;
+  bson_append_utf8(&command, "update", -1, fill->schema->declared->name, -1);
+  bson_append_array_begin(&command, "updates", -1, &updates);
+  bson_append_document_begin(&updates, "0", -1, &update);
+  append_match(&update, sky_message_string_field(document, fill->schema->declared->id_field), version);
+  SkyStatus status = append_change(fill, document, &update);
+  bson_append_document_end(&updates, &update);
+  bson_append_array_end(&command, &updates);
+  if (status == SKY_OK && !run(fill->mongo, fill->client, &command, &error))
+    status = sky_mongo_status(fill->mongo, &error, "fill index");
+  bson_destroy(&command);
+  return status;
+}
 
 static SkyStatus fill_document(Fill *fill, const bson_t *stored) {
   ProtobufCMessage *document;
   int64_t version;
-  SkyValue value;
-  bson_error_t error;
+  fill->seen++;
   SKY_TRY(sky_mongo_decode(fill->schema, stored, &fill->arena, &document, &version));
-  SKY_TRY(sky_schema_value(fill->key, document, &value));
-  const char *id = sky_message_string_field(document, fill->schema->declared->id_field);
-  if (!set_value(fill->mongo, fill->client, fill->schema, id, fill->name, &value, &error))
-    return sky_mongo_status(fill->mongo, &error, "fill index");
-  fill->filled++;
-  return SKY_OK;
+  return set_values(fill, document, version);
+}
+
+/* {$or: [{<key>: {$exists: false}}, ...]} */
+static void append_missing(bson_t *filter, const SkySchema *schema) {
+  bson_t branches;
+  bson_append_array_begin(filter, "$or", -1, &branches);
+  for (size_t i = 0; i < schema->key_count; i++) {
+    char buffer[16], name[SKY_MONGO_NAME_SIZE];
+    const char *position;
+    bson_t branch, absent;
+    bson_uint32_to_string((uint32_t)i, &position, buffer, sizeof(buffer));
+    sky_mongo_key_name(schema, &schema->keys[i], name);
+    bson_append_document_begin(&branches, position, -1, &branch);
+    bson_append_document_begin(&branch, name, -1, &absent);
+    bson_append_bool(&absent, "$exists", -1, false);
+    bson_append_document_end(&branch, &absent);
+    bson_append_document_end(&branches, &branch);
+  }
+  bson_append_array_end(filter, &branches);
 }
 
 static SkyStatus fill_page(Fill *fill, mongoc_collection_t *collection) {
-  bson_t filter = BSON_INITIALIZER, options = BSON_INITIALIZER, absent;
-  bson_append_document_begin(&filter, fill->name, -1, &absent);
-  bson_append_bool(&absent, "$exists", -1, false);
-  bson_append_document_end(&filter, &absent);
+  bson_t filter = BSON_INITIALIZER, options = BSON_INITIALIZER;
+  append_missing(&filter, fill->schema);
   bson_append_int64(&options, "limit", -1, FILL_PAGE);
   mongoc_cursor_t *cursor = mongoc_collection_find_with_opts(collection, &filter, &options, NULL);
   const bson_t *stored;
   bson_error_t error;
   SkyStatus status = SKY_OK;
-  fill->filled = 0;
+  fill->seen = 0;
   while (status == SKY_OK && mongoc_cursor_next(cursor, &stored))
     status = fill_document(fill, stored);
   if (status == SKY_OK && mongoc_cursor_error(cursor, &error))
@@ -171,46 +209,46 @@ static SkyStatus fill_page(Fill *fill, mongoc_collection_t *collection) {
   return status;
 }
 
-static SkyStatus fill_key(SkyMongo *mongo, mongoc_client_t *client, const SkySchema *schema, const SkySchemaKey *key) {
-  Fill fill = {.mongo = mongo, .client = client, .schema = schema, .key = key};
-  sky_mongo_key_name(schema, key, fill.name);
+static SkyStatus fill_documents(SkyMongoIndexer *indexer, mongoc_client_t *client, const SkySchema *schema) {
+  if (schema->key_count == 0)
+    return SKY_OK;
+  Fill fill = {.mongo = indexer->mongo, .client = client, .schema = schema};
   sky_arena_init(&fill.arena, FILL_ARENA_BYTES);
-  mongoc_collection_t *collection = mongoc_client_get_collection(client, mongo->database, schema->declared->name);
+  mongoc_collection_t *collection =
+      mongoc_client_get_collection(client, indexer->mongo->database, schema->declared->name);
   SkyStatus status;
   do
     status = fill_page(&fill, collection);
-  while (status == SKY_OK && fill.filled == FILL_PAGE);
+  while (status == SKY_OK && fill.seen == FILL_PAGE && !is_stopping(indexer));
   mongoc_collection_destroy(collection);
   sky_arena_finish(&fill.arena);
   return status;
 }
 
-static SkyStatus prepare(SkyMongo *mongo, mongoc_client_t *client, const SkySchema *schema) {
-  SKY_TRY(make_indexes(mongo, client, schema));
-  for (size_t i = 0; i < schema->key_count; i++)
-    SKY_TRY(fill_key(mongo, client, schema, &schema->keys[i]));
-  return SKY_OK;
-}
-
 /* ---- the thread ---- */
+
+/* Tells the writers that wait. */
+static void note_result(SkyMongoIndexer *indexer, size_t position, const SkyError *status) {
+  pthread_mutex_lock(&indexer->lock);
+  indexer->is_ready[position] = indexer->is_ready[position] || status == SKY_OK;
+  free(indexer->last_error);
+  indexer->last_error = status == SKY_OK ? NULL : strdup(sky_status_message(status));
+  pthread_cond_broadcast(&indexer->changed);
+  pthread_mutex_unlock(&indexer->lock);
+}
 
 static SkyStatus prepare_collection(SkyMongoIndexer *indexer, size_t position) {
   /* Beyond the pool's places: the workers' calls do not wait for an index. */
   mongoc_client_t *client = mongoc_client_pool_pop(indexer->mongo->pool);
   if (client == NULL)
     return SKY_UNAVAILABLE("the connection pool is exhausted");
-  SkyStatus status = prepare(indexer->mongo, client, indexer->mongo->schemas[position]);
+  const SkySchema *schema = indexer->mongo->schemas[position];
+  SkyStatus status = make_indexes(indexer->mongo, client, schema);
+  note_result(indexer, position, status);
+  if (status == SKY_OK)
+    status = fill_documents(indexer, client, schema);
   mongoc_client_pool_push(indexer->mongo->pool, client);
   return status;
-}
-
-/* With the lock held. */
-static void note_result(SkyMongoIndexer *indexer, size_t position, SkyStatus status) {
-  indexer->is_ready[position] = status == SKY_OK;
-  free(indexer->last_error);
-  indexer->last_error = status == SKY_OK ? NULL : strdup(sky_status_message(status));
-  sky_status_free(status);
-  pthread_cond_broadcast(&indexer->changed);
 }
 
 /* With the lock held; ends early when told to stop. */
@@ -230,8 +268,8 @@ static void *indexer_thread(void *user) {
     pthread_mutex_unlock(&indexer->lock);
     SkyStatus status = prepare_collection(indexer, position);
     const bool done = status == SKY_OK;
+    sky_status_free(status); /* writers have been told; it is tried again */
     pthread_mutex_lock(&indexer->lock);
-    note_result(indexer, position, status);
     if (done) {
       position++;
       pause = FIRST_PAUSE_MS;

@@ -59,6 +59,18 @@ _Noreturn static void run(const Ferretdb *server, const char *program) {
   _exit(127);
 }
 
+bool ferretdb_resume(Ferretdb *server) {
+  server->pid = fork();
+  if (server->pid == 0)
+    run(server, getenv("SKY_FERRETDB"));
+  return wait_until_it_answers(server);
+}
+
+void ferretdb_pause(Ferretdb *server) {
+  kill(server->pid, SIGKILL);
+  waitpid(server->pid, NULL, 0);
+}
+
 bool ferretdb_start(Ferretdb *server) {
   const char *program = getenv("SKY_FERRETDB");
   if (program == NULL || access(program, X_OK) != 0) {
@@ -70,10 +82,7 @@ bool ferretdb_start(Ferretdb *server) {
   snprintf(server->uri, sizeof(server->uri), "mongodb://127.0.0.1:%d/", server->port);
   if (mkdtemp(server->folder) == NULL)
     return false;
-  server->pid = fork();
-  if (server->pid == 0)
-    run(server, program);
-  if (wait_until_it_answers(server))
+  if (ferretdb_resume(server))
     return true;
   printf("FerretDB does not answer\n");
   ferretdb_stop(server);
@@ -82,8 +91,7 @@ bool ferretdb_start(Ferretdb *server) {
 
 void ferretdb_stop(Ferretdb *server) {
   char command[96];
-  kill(server->pid, SIGKILL);
-  waitpid(server->pid, NULL, 0);
+  ferretdb_pause(server);
   snprintf(command, sizeof(command), "rm -r %s", server->folder);
   if (system(command) != 0)
     printf("cannot remove %s\n", server->folder);

@@ -14,4 +14,7 @@ typedef struct Ferretdb {
 
 /* False, with a word on why, when the program (environment SKY_FERRETDB) is not there or does not answer in time. */
 bool ferretdb_start(Ferretdb *server);
+/* Ends it, keeping its files, and starts it again at the same port. */
+void ferretdb_pause(Ferretdb *server);
+bool ferretdb_resume(Ferretdb *server);
 void ferretdb_stop(Ferretdb *server); /* ends it by its pid and removes its files */
