@@ -133,8 +133,10 @@ static bool read_body(Binder *binder, const SkyHttpRequest *request, BodyKind ki
 
 /* The mask that the body implies, unless the client gave one. */
 static void put_mask(const Binder *binder) {
-  const Reader *reader = binder->reader;
+  Reader *reader = binder->reader;
   const SkyField *field = binder->binding->entry->update_mask;
+  if (reader->mask != NULL && reader->mask->failed)
+    (void)reader_no_memory(reader); /* half a mask would change half of what was asked for */
   if (reader->mask == NULL || reader->mask_given || reader->mask->size == 0 ||
       bound_find((Bound *)&binder->root, field) != NULL)
     return;
