@@ -65,9 +65,16 @@ static void set_event(const FleetDrone *drone, const IntakeFrame *frame, LifeEve
   memcpy(event->delivery_id, frame->delivery_id, sizeof(event->delivery_id));
 }
 
-/* What the log would say to it. A frame the log already has is no news. */
+/*
+ * What the log would say to it. A frame the log already has is no news. While earlier frames are on their way into the
+ * log nobody can say yet: the writer judges then, when it knows.
+ */
 static IntakeResult judge_event(const FleetDrone *drone, IntakeResult result, int64_t now_ms, IntakeEffects *effects) {
   LifeFacts facts;
+  if (drone->held || drone->attachment != NULL) {
+    effects->durable = true;
+    return INTAKE_TAKEN;
+  }
   switch (life_step(&drone->life, &effects->event, now_ms, &facts)) {
   case LIFE_CHANGED:
     effects->durable = true;

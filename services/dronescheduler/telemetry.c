@@ -123,7 +123,7 @@ static void take_frame(Scheduler *self, const ReportStream *stream, const drone_
     result = INTAKE_RETRY;
   }
   /* Acknowledging a later frame would acknowledge the one that is still being stored. */
-  if (!writer_is_waiting(drone))
+  if (!writer_is_waiting(drone) && !drone->held)
     acknowledge(intake, drone->id, frame.sequence, result, drone->dropped_count);
 }
 

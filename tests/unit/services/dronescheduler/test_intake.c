@@ -108,6 +108,16 @@ START_TEST(a_phase_must_be_stored_and_counts_until_it_is_even_under_the_same_num
 }
 END_TEST
 
+START_TEST(while_an_earlier_phase_is_being_stored_a_later_one_is_not_judged) {
+  give_mission();
+  ck_assert_int_eq(take(phase_frame(1, LIFE_PHASE_RETURNING)), INTAKE_INVALID);
+  ck_assert_int_eq(take(phase_frame(2, LIFE_PHASE_DELIVERED)), INTAKE_TAKEN);
+  drone->held = true; /* the writer stores DELIVERED at this moment */
+  ck_assert_int_eq(take(phase_frame(3, LIFE_PHASE_RETURNING)), INTAKE_TAKEN);
+  ck_assert(effects.durable);
+}
+END_TEST
+
 START_TEST(what_cannot_be_is_invalid_but_the_position_counts) {
   ck_assert_int_eq(take(phase_frame(1, LIFE_PHASE_TO_PICKUP)), INTAKE_INVALID);
   ck_assert(!effects.durable);
@@ -176,6 +186,7 @@ END_TEST
 SKY_CHECK_MAIN_WITH("dronescheduler/intake", setup, teardown, repeats_old_and_late_frames_move_nothing,
                     a_late_phase_is_dropped_too, a_delta_needs_the_key_frame_of_its_stream,
                     a_phase_must_be_stored_and_counts_until_it_is_even_under_the_same_number,
+                    while_an_earlier_phase_is_being_stored_a_later_one_is_not_judged,
                     what_cannot_be_is_invalid_but_the_position_counts,
                     positions_are_published_at_most_once_per_interval_and_only_on_a_mission,
                     the_way_flown_is_measured_on_a_mission_and_the_way_left_to_the_next_stop,
