@@ -1,0 +1,74 @@
+#include "ingestion/order.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include <sky/core/buf.h>
+#include <sky/core/geo.h>
+#include <sky/core/time.h>
+#include <sky/service/resource.h>
+
+enum { MAX_ORDER_BYTES = 64 * 1024, FIELD_SIZE = 128, NAME_BYTES = 512 };
+static const int64_t TOLERANCE_MS = 60000; /* a client's clock may be late, and so may its network */
+static const double SAME_PLACE_M = 1;
+
+/* Namespace of request ids: a version 5 UUID of owner and key within it. */
+static const SkyUuid requests = {
+    {0x8d, 0x3f, 0x5b, 0x0a, 0x41, 0x7e, 0x4c, 0x6d, 0x9a, 0x2c, 0x6e, 0x10, 0x54, 0xb7, 0xc8, 0x39}};
+
+static void add(SkyStatus *violations, const char *prefix, const char *field, const char *what) {
+  char path[FIELD_SIZE];
+  snprintf(path, sizeof(path), "%s%s", prefix, field);
+  sky_violations_add(violations, path, "%s", what);
+}
+
+static SkyPoint point(const common_Location *location) {
+  return (SkyPoint){location->latitude, location->longitude};
+}
+
+static void check_times(const common_DeliveryOrder *order, const char *prefix, int64_t now_ms, SkyStatus *violations) {
+  const int64_t pickup_ms = sky_timestamp_ms(order->pickup_time), deadline_ms = sky_timestamp_ms(order->deadline);
+  if (order->pickup_time != NULL && pickup_ms < now_ms - TOLERANCE_MS)
+    add(violations, prefix, "pickup_time", "lies in the past");
+  if (order->deadline != NULL && deadline_ms <= now_ms)
+    add(violations, prefix, "deadline", "lies in the past");
+  else if (order->deadline != NULL && order->pickup_time != NULL && deadline_ms <= pickup_ms)
+    add(violations, prefix, "deadline", "must be after pickup_time");
+}
+
+SkyStatus order_check(const common_DeliveryOrder *order, const char *prefix, int64_t now_ms) {
+  SkyStatus violations = SKY_OK;
+  if (sky_geo_distance_m(point(order->pickup_location), point(order->dropoff_location)) < SAME_PLACE_M)
+    add(&violations, prefix, "dropoff_location", "is the same place as pickup_location");
+  check_times(order, prefix, now_ms, &violations);
+  if (order->package_info->weight_kg == 0 && order->package_info->size == common_PACKAGE_SIZE_UNSPECIFIED)
+    add(&violations, prefix, "package_info", "must have a weight_kg or a size, to find a drone that can carry it");
+  return violations;
+}
+
+void order_request_id(const char *owner_id, const char *idempotency_key, int64_t now_ms, const SkyRandom *random,
+                      char id[SKY_UUID_TEXT_SIZE]) {
+  char name[NAME_BYTES];
+  SkyUuid uuid;
+  if (idempotency_key[0] == '\0') {
+    uuid = sky_uuid_v7(now_ms, random);
+  } else {
+    /* The contract bounds owner (64) and key (255), and neither can hold the newline between them. */
+    snprintf(name, sizeof(name), "%s\n%s", owner_id, idempotency_key);
+    uuid = sky_uuid_v5(&requests, sky_str(name));
+  }
+  sky_uuid_format(&uuid, id);
+}
+
+bool order_is_same(const common_DeliveryOrder *a, const common_DeliveryOrder *b) {
+  SkyBuf left, right;
+  sky_buf_init(&left, MAX_ORDER_BYTES);
+  sky_buf_init(&right, MAX_ORDER_BYTES);
+  SkyStatus packed_a = common_DeliveryOrder_pack(a, &left), packed_b = common_DeliveryOrder_pack(b, &right);
+  const bool same = packed_a == SKY_OK && packed_b == SKY_OK && sky_str_equal(sky_buf_str(&left), sky_buf_str(&right));
+  sky_status_free(packed_a);
+  sky_status_free(packed_b);
+  sky_buf_finish(&left);
+  sky_buf_finish(&right);
+  return same;
+}

@@ -1,0 +1,25 @@
+/*
+ * Order: what makes sense in a delivery order beyond the contract's rules, and the ids of requests. Pure.
+ */
+#pragma once
+
+#include <sky/core/id.h>
+#include <sky/core/status.h>
+
+#include "fabrikam/common/v1/common.sky.h"
+
+/*
+ * INVALID_ARGUMENT with a violation per fault, under prefix ("order."): pickup and drop-off at one place, a pickup time
+ * or deadline in the past, a deadline before the pickup, a package without weight and size.
+ */
+SKY_MUST_USE SkyStatus order_check(const common_DeliveryOrder *order, const char *prefix, int64_t now_ms);
+
+/*
+ * Id of a request: of owner and key when the client gave a key (so the same key gives the same id, with nothing
+ * stored), otherwise a new one ordered by time.
+ */
+void order_request_id(const char *owner_id, const char *idempotency_key, int64_t now_ms, const SkyRandom *random,
+                      char id[SKY_UUID_TEXT_SIZE]);
+
+/* Are these the same orders, to the last byte of their packed form? */
+bool order_is_same(const common_DeliveryOrder *a, const common_DeliveryOrder *b);
