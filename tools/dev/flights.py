@@ -40,11 +40,11 @@ class Flight:
 
 @dataclass
 class Flights:
-    """Flights by id, of these owners, begun at or after `since`."""
+    """The flights of these requests, which belong to these owners."""
 
     api: Api
     owners: list[str]
-    since: datetime
+    ids: set[str]
     by_id: dict[str, Flight] = field(default_factory=dict)
 
     def refresh(self) -> list[Flight]:
@@ -58,13 +58,12 @@ class Flights:
         return [flight for flight in self.by_id.values() if before.get(flight.id) != flight.state]
 
     def _take_request(self, request: dict) -> None:
-        begun = when(request.get("createTime"))
-        if begun is None or begun < self.since:
+        if request["id"] not in self.ids:
             return
         order = request.get("order", {})
         flight = self.by_id.setdefault(request["id"], Flight(
             request["id"], order.get("ownerId", ""), order.get("packageInfo", {}).get("tag", ""),
-            order.get("confirmationRequired", "CONFIRMATION_TYPE_NONE"), begun=begun))
+            order.get("confirmationRequired", "CONFIRMATION_TYPE_NONE"), begun=when(request.get("createTime"))))
         if flight.state in ("accepted", "processing"):
             flight.state = _OF_REQUEST.get(_last_word(request.get("state", ""), "DELIVERY_REQUEST_STATE_"), flight.state)
             flight.reason = request.get("reason", {}).get("code", "")
@@ -100,8 +99,8 @@ class Flights:
             counts[flight.state] += 1
         return counts
 
-    def over(self, expected: int) -> bool:
-        return len(self.by_id) >= expected and all(flight.state in FINAL for flight in self.by_id.values())
+    def over(self) -> bool:
+        return self.by_id.keys() == self.ids and all(flight.state in FINAL for flight in self.by_id.values())
 
 
 def when(timestamp: str | None) -> datetime | None:

@@ -5,7 +5,6 @@ import os
 from pathlib import Path
 
 from dev.paths import DEMO_RUN, RUN
-from dev.ports import HOST
 from dev.process import start_time
 from dev.supervise import Supervisor
 from dev.system import System
@@ -39,12 +38,6 @@ def read(run_dir: Path) -> dict | None:
         return json.loads((run_dir / _FILE).read_text())
     except (FileNotFoundError, ValueError):
         return None
-
-
-def addresses(running: dict) -> dict[str, str]:
-    """Where its services are, as the environment that skyctl reads."""
-    grpc = {name: service["ports"]["grpc"] for name, service in running["services"].items() if "grpc" in service["ports"]}
-    return {"SKY_GATEWAY": running["url"], **{f"SKY_{name.upper()}_ADDRESS": f"{HOST}:{port}" for name, port in grpc.items()}}
 
 
 def remove(run_dir: Path) -> None:

@@ -39,7 +39,7 @@ def api():
 
 @pytest.fixture
 def flights(api):
-    return Flights(api, ["books"], SINCE)
+    return Flights(api, ["books"], {"a"})
 
 
 def test_a_life_from_accepted_to_completed(api, flights):
@@ -54,7 +54,7 @@ def test_a_life_from_accepted_to_completed(api, flights):
     api.delivery("a", "COMPLETED", "RETURNING", endTime="2026-11-21T03:00:15.5Z", confirmation={"type": "CONFIRMATION_TYPE_SIGNATURE"})
     (flight,) = flights.refresh()
     assert (flight.state, flight.seconds, flight.drone, flight.distance_m, flight.confirmed) == ("completed", 14.5, "drone-7", 1500.0, True)
-    assert flights.over(1) and not flights.over(2)
+    assert flights.over()
 
 
 def test_a_late_answer_about_the_request_does_not_set_a_delivery_back(api, flights):
@@ -68,11 +68,18 @@ def test_rejected_is_over_and_says_why(api, flights):
     api.request("a", "REJECTED", reason={"code": "ACCOUNT_UNKNOWN"})
     (flight,) = flights.refresh()
     assert (flight.state, flight.reason) == ("rejected", "ACCOUNT_UNKNOWN")
-    assert flights.over(1)
+    assert flights.over()
 
 
-def test_requests_of_before_do_not_count(api, flights):
-    api.request("old", "SCHEDULED", created="2026-11-21T02:59:59.999999999Z")
+def test_it_is_not_over_before_all_are_known(api, flights):
+    flights.ids.add("b")
+    api.request("a", "REJECTED")
+    flights.refresh()
+    assert not flights.over()
+
+
+def test_requests_of_others_do_not_count(api, flights):
+    api.request("old", "SCHEDULED")
     api.delivery("old", "COMPLETED")
     assert flights.refresh() == []
     assert flights.by_id == {}
