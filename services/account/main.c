@@ -35,14 +35,19 @@ static void stop(void *self, SkyService *service) {
 
 int main(int argc, char **argv) {
   static const char *const subjects[] = {"fab.account.>", NULL};
-  static const SkyStreamConfig streams[] = {{.name = "ACCOUNTS", .subjects = subjects}};
+  /* The streams it reads, declared as their owners declare them: whoever comes first makes them. */
+  static const char *const deliveries[] = {"fab.delivery.>", NULL};
+  static const char *const workflows[] = {"fab.workflow.>", NULL};
+  static const SkyStreamConfig streams[] = {{.name = "ACCOUNTS", .subjects = subjects},
+                                            {.name = "DELIVERIES", .subjects = deliveries},
+                                            {.name = "WORKFLOWS", .subjects = workflows}};
   static Account account;
   const SkyServiceDefinition definition = {.name = "account",
                                            .summary = "Keeps businesses, their users, plans and invoices.",
                                            .collections = account_collections,
                                            .collection_count = ACCOUNT_COLLECTIONS,
                                            .streams = streams,
-                                           .stream_count = 1,
+                                           .stream_count = sizeof(streams) / sizeof(streams[0]),
                                            .start = start,
                                            .stop = stop,
                                            .self = &account};
