@@ -13,6 +13,9 @@
  * A Timestamp in it that is finer than milliseconds: {seconds, nanos} map                            document; an array
  * of {key, value} when a key cannot name an element (empty, "$", ".", repeated)
  *
+ *   google.protobuf.Any            document {type_url, value}, and for people _message: what it holds, when its type is
+ * registered; never read back
+ *
  * A field without presence is always written, so that it can be filtered by its zero value; one with presence
  * (optional, oneof, message) only when set. Fields of a newer contract that came over the wire stay, in _unknown:
  * [{field, type, data}]. Elements that the contract does not know are skipped, and so lost by a rewrite; an enum name
@@ -26,7 +29,13 @@
 #include <sky/core/arena.h>
 #include <sky/core/status.h>
 
-enum { SKY_BSON_MAX_DEPTH = 64 };
+enum { SKY_BSON_MAX_DEPTH = 64, SKY_BSON_MAX_TYPES = 512 };
+
+/*
+ * Makes a type known to the process, so that an Any that holds it is written readably. Thread-safe; a second time does
+ * nothing, and more than SKY_BSON_MAX_TYPES are ignored.
+ */
+void sky_bson_register_type(const ProtobufCMessageDescriptor *type);
 
 /*
  * Appends the fields of message to an initialised document. id_field (may be NULL) names the top-level string that is

@@ -4,10 +4,15 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <sky/codec/bson_any.h>
 #include <sky/codec/bson_shape.h>
+#include <sky/codec/message.h>
 #include <sky/core/map.h>
 
-enum { MAX_KEYED_MAP = 1024 }; /* entries; larger maps are arrays of {key, value} */
+enum {
+  MAX_KEYED_MAP = 1024,       /* entries; larger maps are arrays of {key, value} */
+  ANY_ARENA_BYTES = 64 << 20, /* of what an Any holds, unpacked */
+};
 
 typedef struct Encoder {
   const char *id_field; /* of the message at depth 0 */
@@ -300,12 +305,36 @@ static SkyStatus append_unknown(const ProtobufCMessage *message, bson_t *out) {
   return appended(done);
 }
 
+/* What an Any holds, for people to read. Bytes that do not unpack are shown as bytes only. */
+static SkyStatus append_any(Encoder *encoder, const ProtobufCMessage *any, bson_t *out) {
+  if (strcmp(any->descriptor->name, "google.protobuf.Any") != 0)
+    return SKY_OK;
+  const ProtobufCFieldDescriptor *fields = any->descriptor->fields; /* type_url = 1, value = 2 */
+  const ProtobufCMessageDescriptor *type = sky_bson_find_type(*(char *const *)member(any, fields[0].offset));
+  const ProtobufCBinaryData *value = member(any, fields[1].offset);
+  if (type == NULL)
+    return SKY_OK;
+  SkyArena arena;
+  ProtobufCMessage *held;
+  sky_arena_init(&arena, ANY_ARENA_BYTES);
+  SkyStatus status = sky_message_unpack(type, (SkyStr){(const char *)value->data, value->len}, &arena, &held);
+  if (status == SKY_OK) {
+    status = append_document(encoder, out, SKY_BSON_ANY_MESSAGE, held);
+  } else {
+    sky_status_free(status);
+    status = SKY_OK;
+  }
+  sky_arena_finish(&arena);
+  return status;
+}
+
 static SkyStatus encode_message(Encoder *encoder, const ProtobufCMessage *message, bson_t *out) {
   if (encoder->depth >= SKY_BSON_MAX_DEPTH)
     return SKY_INVALID_ARGUMENT("%s is nested deeper than %d", message->descriptor->name, SKY_BSON_MAX_DEPTH);
   for (unsigned i = 0; i < message->descriptor->n_fields; i++)
     SKY_TRY(append_field(encoder, out, &message->descriptor->fields[i], message));
   SKY_TRY(append_remainders(message, out));
+  SKY_TRY(append_any(encoder, message, out));
   return append_unknown(message, out);
 }
 

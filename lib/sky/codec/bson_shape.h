@@ -9,6 +9,7 @@
 
 #define SKY_BSON_REMAINDERS "_ns"
 #define SKY_BSON_UNKNOWN "_unknown"
+#define SKY_BSON_ANY_MESSAGE "_message"
 
 enum { SKY_BSON_NS_PER_MS = 1000000 };
 

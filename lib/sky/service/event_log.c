@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <sky/codec/bson.h>
+
 enum {
   APPEND_ARENA_BYTES = 64 << 20,
   LOAD_PAGE = 200,
@@ -27,6 +29,8 @@ SkyStatus sky_event_log_create(const SkyEventLogOptions *options, SkyEventLog **
   log->options = *options;
   if (log->options.max_pending == 0)
     log->options.max_pending = DEFAULT_PENDING;
+  for (const SkyEventType *const *type = options->types; *type != NULL; type++)
+    sky_bson_register_type((*type)->message.descriptor); /* so that MongoDB's tools show the events */
   SkyStatus status = sky_event_relay_create(log, &log->relay);
   if (status != SKY_OK) {
     free(log);

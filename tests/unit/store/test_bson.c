@@ -103,6 +103,40 @@ START_TEST(what_has_no_presence_is_written_and_the_rest_only_when_set) {
 }
 END_TEST
 
+static Google__Protobuf__Any *any_of(const char *url, const void *data, size_t size) {
+  Google__Protobuf__Any *any = sky_arena_alloc(&arena, sizeof(*any));
+  google__protobuf__any__init(any);
+  any->type_url = format(&arena, "%s", url);
+  any->value = (ProtobufCBinaryData){size, memcpy(sky_arena_alloc(&arena, size), data, size)};
+  return any;
+}
+
+START_TEST(what_an_any_holds_can_be_read) {
+  Storetest__Item item = STORETEST__ITEM__INIT;
+  uint8_t bytes[64];
+  item.name = "inside";
+  item.count = 7;
+  const size_t size = storetest__item__pack(&item, bytes);
+  Document *document = small_document(&arena, "any");
+  Google__Protobuf__Any *list[] = {any_of("type.googleapis.com/storetest.Item", bytes, size),
+                                   any_of("type.googleapis.com/storetest.Stranger", bytes, size),
+                                   any_of("type.googleapis.com/storetest.Item", "\xff\xff", 2)};
+  document->anything = list;
+  document->n_anything = 3;
+  sky_bson_register_type(&storetest__item__descriptor);
+  sky_bson_register_type(&storetest__item__descriptor);
+  assert_round_trip(document);
+  KEEP("anything");
+  assert_json("{ \"anything\" : [ { \"type_url\" : \"type.googleapis.com/storetest.Item\", "
+              "\"value\" : { \"$binary\" : { \"base64\" : \"CgZpbnNpZGUQBw==\", \"subType\" : \"00\" } }, "
+              "\"_message\" : { \"name\" : \"inside\", \"count\" : 7 } }, "
+              "{ \"type_url\" : \"type.googleapis.com/storetest.Stranger\", "
+              "\"value\" : { \"$binary\" : { \"base64\" : \"CgZpbnNpZGUQBw==\", \"subType\" : \"00\" } } }, "
+              "{ \"type_url\" : \"type.googleapis.com/storetest.Item\", "
+              "\"value\" : { \"$binary\" : { \"base64\" : \"//8=\", \"subType\" : \"00\" } } } ] }");
+}
+END_TEST
+
 /* ---- nothing is lost ---- */
 
 START_TEST(every_kind_of_field_survives) {
@@ -372,6 +406,7 @@ int main(void) {
       documents_read_as_the_contract_names_them,
       lists_and_maps_read_naturally,
       what_has_no_presence_is_written_and_the_rest_only_when_set,
+      what_an_any_holds_can_be_read,
       every_kind_of_field_survives,
       an_empty_document_survives,
       fields_of_a_newer_contract_survive_in_every_message,
