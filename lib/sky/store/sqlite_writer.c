@@ -16,6 +16,8 @@
 enum {
   GROUP_MAX = 512, /* writes in one transaction */
   BATCH_ARENA_BYTES = SKY_SQLITE_MAX_QUEUED_BYTES,
+  FIRST_KEY_PARAMETER =
+      4, /* of insert and replace: 1 id, 2 expected version (0 for insert), 3 document, then the keys */
 };
 
 typedef struct Operation {
@@ -245,7 +247,7 @@ static void bind_document(sqlite3_stmt *statement, const Operation *operation, s
   sqlite3_bind_int64(statement, 2, operation->expected_version);
   sqlite3_bind_blob64(statement, 3, operation->document, operation->document_size, SQLITE_STATIC);
   for (size_t i = 0; i < key_count; i++)
-    sky_sqlite_bind(statement, (int)i + 4, &operation->values[i]);
+    sky_sqlite_bind(statement, (int)i + FIRST_KEY_PARAMETER, &operation->values[i]);
 }
 
 /* Tells why a compare-and-swap changed nothing. */
@@ -369,32 +371,30 @@ static void *writer_thread(void *user) {
 
 /* ---- lifecycle ---- */
 
-static void append_columns(SkyBuf *sql, const SkySchema *schema, const char *format) {
-  for (size_t i = 0; i < schema->key_count; i++) {
-    sky_buf_append_text(sql, ", ");
-    if (format[0] != '?')
-      sky_buf_printf(sql, "\"%s\"", schema->keys[i].path);
-    if (format[0] == '=')
-      sky_buf_append_text(sql, " = ");
-    if (format[0] != 'n')
-      sky_buf_printf(sql, "?%zu", i + 4);
-  }
+static void insert_sql(SkyBuf *sql, const SkySchema *schema) {
+  sky_buf_printf(sql, "INSERT INTO \"%s\" (_id, _version, _document", schema->declared->name);
+  for (size_t i = 0; i < schema->key_count; i++)
+    sky_buf_printf(sql, ", \"%s\"", schema->keys[i].path);
+  sky_buf_append_text(sql, ") VALUES (?1, ?2 + 1, ?3");
+  for (size_t i = 0; i < schema->key_count; i++)
+    sky_buf_printf(sql, ", ?%zu", i + FIRST_KEY_PARAMETER);
+  sky_buf_append_text(sql, ")");
 }
 
-/* Column lists of insert and replace. Parameters: 1 id, 2 expected version, 3 document, 4... keys. */
+static void replace_sql(SkyBuf *sql, const SkySchema *schema) {
+  sky_buf_printf(sql, "UPDATE \"%s\" SET _version = ?2 + 1, _document = ?3", schema->declared->name);
+  for (size_t i = 0; i < schema->key_count; i++)
+    sky_buf_printf(sql, ", \"%s\" = ?%zu", schema->keys[i].path, i + FIRST_KEY_PARAMETER);
+  sky_buf_append_text(sql, " WHERE _id = ?1 AND _version = ?2");
+}
+
 static SkyStatus prepare_writes(SkySqliteWriter *writer, const SkySchema *schema, Statements *ret) {
   SkyBuf sql;
-  sky_buf_init(&sql, SKY_SQLITE_MAX_SQL * 2);
-  sky_buf_printf(&sql, "INSERT INTO \"%s\" (_id, _version, _document", schema->declared->name);
-  append_columns(&sql, schema, "name");
-  sky_buf_append_text(&sql, ") VALUES (?1, ?2 + 1, ?3");
-  append_columns(&sql, schema, "?");
-  sky_buf_append_text(&sql, ")");
+  sky_buf_init(&sql, (size_t)SKY_SQLITE_MAX_SQL * 2);
+  insert_sql(&sql, schema);
   SkyStatus status = sky_sqlite_prepare(writer->db, &sql, &ret->insert);
   sky_buf_clear(&sql);
-  sky_buf_printf(&sql, "UPDATE \"%s\" SET _version = ?2 + 1, _document = ?3", schema->declared->name);
-  append_columns(&sql, schema, "=");
-  sky_buf_append_text(&sql, " WHERE _id = ?1 AND _version = ?2");
+  replace_sql(&sql, schema);
   if (status == SKY_OK)
     status = sky_sqlite_prepare(writer->db, &sql, &ret->replace);
   sky_buf_finish(&sql);

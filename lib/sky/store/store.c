@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <sky/store/document.h>
 #include <sky/store/driver.h>
 #include <sky/store/measure.h>
 #include <sky/store/token.h>
@@ -116,14 +117,21 @@ static SkyStatus check_id(const SkySchema *schema, const char *id) {
   return SKY_INVALID_ARGUMENT("%s is empty, too long or not UTF-8", schema->id->name);
 }
 
+/* Finds the id of a document that is to be written, and refuses what could not be read again. */
+static SkyStatus prepare_write(SkyStoreWrite *write) {
+  if (write->document != NULL) {
+    SKY_TRY(sky_schema_id(write->schema, write->document, &write->id));
+    SKY_TRY(sky_document_check(write->document));
+  }
+  return check_id(write->schema, write->id);
+}
+
 static SkyStatus write_one(SkyStore *store, const SkyContext *context, const SkyCollection *collection,
                            SkyStoreWrite *write) {
   SkyContext bounded;
   SKY_TRY(begin(context, &bounded));
   SKY_TRY(find_schema(store, collection, &write->schema));
-  if (write->document != NULL)
-    SKY_TRY(sky_schema_id(write->schema, write->document, &write->id));
-  SKY_TRY(check_id(write->schema, write->id));
+  SKY_TRY(prepare_write(write));
   SKY_TRY(store->driver->write(store->self, &bounded, write, 1));
   return write->status;
 }
@@ -187,9 +195,7 @@ static SkyStatus write_batch(SkyStore *store, const SkyContext *context, SkyStor
   size_t used = 0;
   for (size_t i = 0; i < count; i++) {
     SkyStoreWrite write = writes[i];
-    results[i] = sky_schema_id(write.schema, write.document, &write.id);
-    if (results[i] == SKY_OK)
-      results[i] = check_id(write.schema, write.id);
+    results[i] = prepare_write(&write);
     if (results[i] != SKY_OK)
       continue;
     positions[used] = i;

@@ -505,6 +505,21 @@ START_TEST(bad_documents_are_refused) {
   assert_code(sky_store_insert(store, &context, &documents, DOC(document)), SKY_CODE_INVALID_ARGUMENT);
   document->owner_id = format(&arena, "\xc3(");
   assert_code(sky_store_insert(store, &context, &documents, DOC(document)), SKY_CODE_INVALID_ARGUMENT);
+  document->owner_id = format(&arena, "fine");
+  document->n_tags = 2;
+  document->tags = (char *[]){"fine", "\xe2\x82"};
+  assert_code(sky_store_insert(store, &context, &documents, DOC(document)), SKY_CODE_INVALID_ARGUMENT);
+  document->n_tags = 0;
+  Storetest__Item nested[100];
+  for (size_t i = 0; i < 100; i++) {
+    storetest__item__init(&nested[i]);
+    nested[i].inner = i == 99 ? NULL : &nested[i + 1];
+  }
+  document->eta = nested;
+  assert_code(sky_store_insert(store, &context, &documents, DOC(document)), SKY_CODE_INVALID_ARGUMENT);
+  nested[50].inner = NULL;
+  nested[50].name = format(&arena, "\xff");
+  assert_code(sky_store_insert(store, &context, &documents, DOC(document)), SKY_CODE_INVALID_ARGUMENT);
   Storetest__Item item = STORETEST__ITEM__INIT;
   assert_code(sky_store_insert(store, &context, &documents, &item.base), SKY_CODE_INVALID_ARGUMENT);
   ProtobufCMessage *found;
