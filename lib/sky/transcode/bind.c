@@ -1,3 +1,4 @@
+/* Text from path, query and headers to fields; what contradicts something given before is refused. */
 #include "bind.h"
 
 #include <string.h>

@@ -1,3 +1,4 @@
+/* The tree of fields that path, query and headers give. */
 #include "bound.h"
 
 #include <sky/codec/wire.h>

@@ -1,3 +1,4 @@
+/* Canonical wire bytes: what the writer of JSON finds, written as wire bytes again. */
 #include <sky/transcode/canonical.h>
 
 #include "json_writer.h"

@@ -1,129 +1,7 @@
+/* Objects, lists and maps of JSON as fields of a message. */
 #include "json_reader.h"
 
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-
-enum { MAX_VIOLATIONS = 32, PLACE_TEXT_SIZE = 256, QUOTED_SIZE = 64 };
-
-/* ---- the reader ---- */
-
-void reader_init(Reader *reader, const SkyContracts *contracts, SkyStr json, const SkyJsonReadOptions *options,
-                 SkyArena *arena, SkyBuf *out) {
-  *reader = (Reader){.contracts = contracts, .arena = arena, .out = out};
-  if (options != NULL)
-    reader->options = *options;
-  const uint32_t depth = reader->options.max_depth;
-  reader->scan = (Scanner){
-      .start = json.data,
-      .at = json.data,
-      .end = json.size == 0 ? json.data : json.data + json.size,
-      .max_depth = depth == 0 || depth > SKY_JSON_MAX_DEPTH ? SKY_JSON_MAX_DEPTH : depth,
-  };
-}
-
-SkyStatus reader_status(Reader *reader) {
-  if (reader->violations != SKY_OK)
-    return reader->violations;
-  if (reader->no_memory)
-    return SKY_RESOURCE_EXHAUSTED("the request needs more memory than is allowed");
-  return sky_buf_status(reader->out);
-}
-
-bool reader_no_memory(Reader *reader) {
-  reader->no_memory = true;
-  return false;
-}
-
-/* ---- places ---- */
-
-static size_t add_text(char *text, size_t size, size_t used, SkyStr part) {
-  const size_t room = size - 1 - used;
-  const size_t count = part.size < room ? part.size : room;
-  if (count > 0)
-    memcpy(text + used, part.data, count);
-  return used + count;
-}
-
-static size_t write_place(const Place *place, char *text, size_t size) {
-  if (place->parent == NULL)
-    return 0;
-  size_t used = write_place(place->parent, text, size);
-  char number[32];
-  if (place->index >= 0) {
-    snprintf(number, sizeof(number), "[%lld]", (long long)place->index);
-    return add_text(text, size, used, sky_str(number));
-  }
-  if (place->in_map) {
-    used = add_text(text, size, used, SKY_STR("[\""));
-    used = add_text(text, size, used, place->key);
-    return add_text(text, size, used, SKY_STR("\"]"));
-  }
-  if (used > 0)
-    used = add_text(text, size, used, SKY_STR("."));
-  return add_text(text, size, used, place->field != NULL ? place->field->json_name : place->key);
-}
-
-void place_write(const Place *place, char *text, size_t size) {
-  size_t used = write_place(place, text, size);
-  /* Cut at a whole character, or the answer would not be valid UTF-8. */
-  while (used > 0 && used == size - 1 && ((uint8_t)text[used - 1] & 0xc0) == 0x80)
-    used--;
-  if (used > 0 && (uint8_t)text[used - 1] >= 0xc0)
-    used--;
-  text[used] = '\0';
-}
-
-bool reader_violation(Reader *reader, const Place *place, const char *format, ...) {
-  char field[PLACE_TEXT_SIZE];
-  char description[512];
-  place_write(place, field, sizeof(field));
-  va_list values;
-  va_start(values, format);
-  vsnprintf(description, sizeof(description), format, values);
-  va_end(values);
-  sky_violations_add(&reader->violations, *field == '\0' ? "body" : field, "%s", description);
-  return sky_status_violation_count(reader->violations) < MAX_VIOLATIONS;
-}
-
-bool reader_syntax_error(Reader *reader, const Place *place) {
-  size_t line = 0;
-  size_t column = 0;
-  scan_position(&reader->scan, &line, &column);
-  (void)reader_violation(reader, place, "is not valid JSON at line %zu, column %zu: %s", line, column,
-                         reader->scan.problem == NULL ? "it is cut off" : reader->scan.problem);
-  return false;
-}
-
-static bool skip_value(Reader *reader, const Token *token, const Place *place) {
-  return scan_skip(&reader->scan, token) || reader_syntax_error(reader, place);
-}
-
-bool reader_refuse(Reader *reader, const Token *token, const Place *place, const char *what) {
-  return reader_violation(reader, place, "%s", what) && skip_value(reader, token, place);
-}
-
-bool reader_text(Reader *reader, const Token *token, const Place *place, SkyStr *ret, bool *ret_go_on) {
-  *ret_go_on = true;
-  switch (scan_text(token, reader->options.allow_nul, reader->arena, ret)) {
-  case TEXT_OK:
-    return true;
-  case TEXT_BAD_UTF8:
-    *ret_go_on = reader_violation(reader, place, "is not valid UTF-8");
-    return false;
-  case TEXT_BAD_ESCAPE:
-    *ret_go_on =
-        reader_violation(reader, place, "has a backslash escape that JSON does not have, or half of a surrogate pair");
-    return false;
-  case TEXT_HAS_NUL:
-    *ret_go_on = reader_violation(reader, place, "must not contain the character U+0000");
-    return false;
-  case TEXT_NO_MEMORY:
-    break;
-  }
-  *ret_go_on = reader_no_memory(reader);
-  return false;
-}
 
 /* ---- which fields of a message were given ---- */
 
@@ -147,43 +25,6 @@ static bool seen_set(Seen *seen, size_t bit) {
   return before;
 }
 
-/* ---- keys that occur twice ---- */
-
-bool key_set_add(Reader *reader, KeySet *set, SkyStr key) {
-  if (set->count == set->capacity) {
-    const size_t capacity = set->capacity == 0 ? 8 : set->capacity * 2;
-    SkyStr *keys = sky_arena_alloc(reader->arena, capacity * sizeof(*keys));
-    if (keys == NULL)
-      return reader_no_memory(reader);
-    if (set->count > 0)
-      memcpy(keys, set->keys, set->count * sizeof(*keys));
-    set->keys = keys;
-    set->capacity = capacity;
-  }
-  set->keys[set->count++] = key;
-  return true;
-}
-
-static int compare_keys(const void *a, const void *b) {
-  const SkyStr *left = a;
-  const SkyStr *right = b;
-  if (left->size != right->size)
-    return left->size < right->size ? -1 : 1;
-  return memcmp(left->data, right->data, left->size);
-}
-
-/* By sorting, not hashing: the keys are the client's, so a hash would have to be keyed, and few maps have more than
- * ten. */
-const SkyStr *key_set_duplicate(KeySet *set) {
-  if (set->count < 2)
-    return NULL;
-  qsort(set->keys, set->count, sizeof(*set->keys), compare_keys);
-  for (size_t i = 1; i < set->count; i++)
-    if (compare_keys(&set->keys[i - 1], &set->keys[i]) == 0)
-      return &set->keys[i];
-  return NULL;
-}
-
 /* ---- the mask ---- */
 
 static size_t write_mask_path(const Place *place, char *text, size_t size) {
@@ -191,8 +32,8 @@ static size_t write_mask_path(const Place *place, char *text, size_t size) {
     return 0;
   size_t used = write_mask_path(place->parent, text, size);
   if (used > 0)
-    used = add_text(text, size, used, SKY_STR("."));
-  return add_text(text, size, used, place->field->name);
+    used = place_add_text(text, size, used, SKY_STR("."));
+  return place_add_text(text, size, used, place->field->name);
 }
 
 /* Notes that the body names this field. */
@@ -259,7 +100,7 @@ static bool read_unknown(Reader *reader, SkyStr name, const Place *parent) {
     return false;
   if (!scan_token(&reader->scan, &token))
     return reader_syntax_error(reader, &place);
-  return skip_value(reader, &token, &place);
+  return reader_skip(reader, &token, &place);
 }
 
 /* Twice the same field, or two members of a oneof; null is no value and so no member. */
@@ -281,7 +122,7 @@ static bool read_known_field(Reader *reader, const SkyField *field, const Token 
   if (!is_null && !check_bound_oneof(reader, field, place, &wrong))
     return false;
   if (wrong)
-    return skip_value(reader, token, place);
+    return reader_skip(reader, token, place);
   if (bound != NULL && bound->is_leaf && !is_null)
     return read_bound_leaf(reader, bound, token, place);
   if (place->parent->masked && (bound == NULL || !bound->is_leaf))
@@ -300,7 +141,7 @@ static bool read_member(Reader *reader, const SkyMessageType *type, const Token 
   Token token;
   bool wrong = true;
   if (!reader_text(reader, key, parent, &name, &wrong))
-    return wrong && scan_token(&reader->scan, &token) && skip_value(reader, &token, parent);
+    return wrong && scan_token(&reader->scan, &token) && reader_skip(reader, &token, parent);
   const SkyField *field = message_field_by_name(type, name, *hint);
   Place place = {.parent = parent, .field = field, .index = -1};
   if (field == NULL && !(in_any && sky_str_is(name, "@type")))
@@ -308,12 +149,12 @@ static bool read_member(Reader *reader, const SkyMessageType *type, const Token 
   if (!scan_token(&reader->scan, &token))
     return reader_syntax_error(reader, field == NULL ? parent : &place);
   if (field == NULL)
-    return skip_value(reader, &token, parent);
+    return reader_skip(reader, &token, parent);
   *hint = (size_t)field->index + 1;
   const bool is_null = token.kind == TOKEN_NULL && !takes_null(field);
   if (!check_seen(reader, seen, type, field, is_null, &place, &wrong))
     return false;
-  return wrong ? skip_value(reader, &token, &place) : read_known_field(reader, field, &token, is_null, &place);
+  return wrong ? reader_skip(reader, &token, &place) : read_known_field(reader, field, &token, is_null, &place);
 }
 
 bool read_fields(Reader *reader, const SkyMessageType *type, const Place *place, bool in_any) {

@@ -1,3 +1,5 @@
+/* Well-known types in JSON: times, masks, wrappers, any JSON in Struct and Value, and Any, whose type its text names.
+ */
 #include <stdio.h>
 #include <string.h>
 

@@ -1,3 +1,4 @@
+/* Single values of JSON by the type of their field: numbers with their ranges, bools, text, bytes, enums. */
 #include <float.h>
 #include <math.h>
 #include <stdio.h>

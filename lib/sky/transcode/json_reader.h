@@ -1,6 +1,6 @@
 /*
- * Reader: JSON values to wire bytes by type. Private to the transcoder: json_read.c has objects, lists and maps,
- * json_read_scalar.c single values, json_read_known.c the well-known types.
+ * Reader: JSON values to wire bytes by type. Private to the transcoder: json_reader.c has what all of it stands on,
+ * json_read.c objects, lists and maps, json_read_scalar.c single values, json_read_known.c the well-known types.
  *
  * Functions return false when reading cannot go on (no JSON, no memory, 32 violations); a value that is only wrong is
  * noted as a violation and skipped, so that one answer names all of them. What was written is then worthless and
@@ -72,6 +72,10 @@ bool reader_no_memory(Reader *reader); /* returns false */
 bool reader_text(Reader *reader, const Token *token, const Place *place, SkyStr *ret, bool *ret_go_on);
 /* Notes a violation about a value and skips it. */
 bool reader_refuse(Reader *reader, const Token *token, const Place *place, const char *what);
+/* Skips a value whose first token has been read. */
+bool reader_skip(Reader *reader, const Token *token, const Place *place);
+/* Appends to text of that size as much as fits, without a NUL; returns what is used. */
+size_t place_add_text(char *text, size_t size, size_t used, SkyStr part);
 /* The place as text: "items[2].pickupLocation.latitude". */
 void place_write(const Place *place, char *text, size_t size);
 

@@ -1,3 +1,4 @@
+/* JSON token by token. */
 #include "json_scan.h"
 
 #include <string.h>

@@ -1,3 +1,4 @@
+/* Messages, lists and maps as JSON: the second of the two readings, in declared order. */
 #include "json_writer.h"
 
 #include <math.h>

@@ -1,3 +1,4 @@
+/* Well-known types as JSON. */
 #include <math.h>
 #include <string.h>
 

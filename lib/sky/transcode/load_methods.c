@@ -1,3 +1,4 @@
+/* Services of a descriptor set: methods and what their options say. */
 #include "load.h"
 
 #include <stdio.h>

@@ -1,3 +1,4 @@
+/* HTTP rules compiled into bindings and put into the trie; two that match the same paths are refused. */
 #include "load.h"
 
 #include <string.h>

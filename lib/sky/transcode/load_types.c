@@ -1,3 +1,4 @@
+/* Messages and enums of a descriptor set: first all are declared, then their fields are filled in and resolved. */
 #include "load.h"
 
 #include <stdlib.h>

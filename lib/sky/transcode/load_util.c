@@ -1,3 +1,4 @@
+/* What loading a descriptor set stands on: copies, names, fields by number, places in the sources. */
 #include "load.h"
 
 #include <stdio.h>

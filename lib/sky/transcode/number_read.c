@@ -1,3 +1,4 @@
+/* Numbers from text: exact integers in every form JSON allows, doubles by the quickest way that rounds correctly. */
 #include "number.h"
 
 #include <errno.h>

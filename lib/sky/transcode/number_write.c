@@ -1,3 +1,4 @@
+/* Numbers as text: integers two digits at a time, doubles and floats by Schubfach. */
 #include "number.h"
 
 #include <pthread.h>

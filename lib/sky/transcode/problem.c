@@ -1,3 +1,4 @@
+/* Problems: the HTTP status of an error, and its body without anything internal. */
 #include <sky/transcode/problem.h>
 
 #include <string.h>

@@ -1,3 +1,4 @@
+/* Requests: which kind of body it is, and the order in which headers, path, query and body are bound. */
 #include <sky/transcode/request.h>
 
 #include <string.h>

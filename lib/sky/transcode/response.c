@@ -1,3 +1,4 @@
+/* Responses: status, Location and ETag by the contract's options, and the body that the route selects. */
 #include <sky/transcode/response.h>
 
 #include <string.h>

@@ -1,3 +1,4 @@
+/* Routes: a request line is walked through the trie of all HTTP rules. */
 #include <sky/transcode/route.h>
 
 #include <stdio.h>

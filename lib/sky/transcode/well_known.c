@@ -1,3 +1,4 @@
+/* Text forms of Timestamp, Duration and FieldMask. */
 #include "well_known.h"
 
 #include <string.h>
