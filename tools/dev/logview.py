@@ -9,6 +9,7 @@ from dev.term import paint
 
 _HUES = ("cyan", "magenta", "blue", "green", "yellow")
 _LEVELS = {"TRACE": ("dim",), "DEBUG": ("dim",), "INFO": (), "WARN": ("yellow",), "ERROR": ("red",), "FATAL": ("red", "bold")}
+_BAD = frozenset({"WARN", "ERROR", "FATAL"})
 _NATS = re.compile(r"^\[\d+\] \S+ (?P<time>\d\d:\d\d:\d\d\.\d+) \[(?P<level>\w+)\] (?P<body>.*)$")
 _NGINX = re.compile(r"^\S+ (?P<time>\d\d:\d\d:\d\d) \[(?P<level>\w+)\] (?:\d+#\d+: )?(?P<body>.*)$")
 _OTHERS_LEVELS = {
@@ -18,8 +19,10 @@ _OTHERS_LEVELS = {
 
 
 class LogView:
-    def __init__(self, names: Iterable[str], colour: bool):
+    def __init__(self, names: Iterable[str], colour: bool, quiet: Iterable[str] = ()):
+        """quiet: services of which only warnings and worse are shown."""
         self._names = list(names)
+        self._quiet = frozenset(quiet)
         self._width = max(map(len, self._names), default=0)
         self._colour = colour
 
@@ -29,7 +32,8 @@ class LogView:
         for name, raw in batch:
             record = _record(raw)
             last = record.get("time") or last
-            timed.append((last, name, record))
+            if name not in self._quiet or record.get("level") in _BAD:
+                timed.append((last, name, record))
         return [self._render(name, record) for _, name, record in sorted(timed, key=lambda item: item[0])]
 
     def line(self, name: str, raw: str) -> str:

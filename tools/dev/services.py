@@ -5,6 +5,7 @@ order, each waits for what it needs.
 """
 
 import os
+import resource
 import shutil
 import signal
 import subprocess
@@ -59,6 +60,7 @@ class Service:
     health: str = "/readyz"  # answers 200 on the port "admin" when it is ready; empty: that port accepts connections
     health_port: str = "admin"
     stop_signal: int = signal.SIGTERM
+    quiet: bool = False  # of its log only warnings and worse belong into the combined one
     needed: Callable[[Setup], bool] = lambda setup: True
 
 
@@ -144,6 +146,7 @@ def _gateway_prepare(setup: Setup, service: Service) -> None:
         "run": str(folder),
         "listen": setup.address("gateway", "http"),
         "workers": str(os.cpu_count() or 1),
+        "nofile": str(min(65536, resource.getrlimit(resource.RLIMIT_NOFILE)[1])),
         "access_log": str(setup.run_dir / "logs/access.log"),
         # As root, nginx would drop to another user, who may not be allowed into the run folder.
         "user_directive": "user root root;" if os.geteuid() == 0 else "",
@@ -151,8 +154,8 @@ def _gateway_prepare(setup: Setup, service: Service) -> None:
 
 
 SERVICES = (
-    Service("nats", _nats_command, prepare=_nats_prepare, ports=("client", "admin"), health="/healthz"),
-    Service("ferretdb", _ferretdb_command, prepare=_ferretdb_prepare, ports=("mongo",), health="", health_port="mongo",
+    Service("nats", _nats_command, prepare=_nats_prepare, ports=("client", "admin"), health="/healthz", quiet=True),
+    Service("ferretdb", _ferretdb_command, prepare=_ferretdb_prepare, ports=("mongo",), health="", health_port="mongo", quiet=True,
             needed=lambda setup: setup.store == "ferretdb"),
     _own("account"),
     _own("package"),
@@ -161,7 +164,8 @@ SERVICES = (
     _own("workflow"),
     _own("ingestion"),
     Service("simulator", _simulator_command, _own_environment, ports=("admin",)),
-    Service("gateway", _gateway_command, _gateway_environment, prepare=_gateway_prepare, ports=("http",), health="/healthz", health_port="http"),
+    Service("gateway", _gateway_command, _gateway_environment, prepare=_gateway_prepare, ports=("http",), health="/healthz", health_port="http",
+            quiet=True),
 )
 NAMES = tuple(service.name for service in SERVICES)
 

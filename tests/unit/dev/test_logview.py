@@ -59,3 +59,9 @@ def test_a_batch_is_sorted_by_time_and_followers_stay_behind():
 
 def test_a_note_of_our_own_has_the_time():
     assert re.fullmatch(r"\d\d:\d\d:\d\d\.\d{3} dev      INFO  nats ended", VIEW.note("dev", "nats ended"))
+
+
+def test_a_quiet_service_is_heard_only_when_something_is_wrong():
+    view = LogView(["nats", "delivery"], colour=False, quiet=["nats"])
+    batch = [("nats", "[1] 2026/11/21 03:26:01.123456 [INF] Starting"), ("nats", "[1] 2026/11/21 03:26:01.2 [WRN] slow"), ("delivery", otel())]
+    assert [line.split()[1] for line in view.sorted_lines(batch)] == ["delivery", "nats"]

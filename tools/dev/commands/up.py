@@ -37,6 +37,7 @@ def add_system_arguments(parser) -> None:
 
 def add_arguments(parser) -> None:
     add_system_arguments(parser)
+    parser.add_argument("--verbose", action="store_true", help="show all that broker and gateway log, not only their warnings")
     parser.add_argument("--detach", action="store_true", help="run in the background; return when it is ready")
 
 
@@ -59,7 +60,8 @@ def make_system(options, run_dir=RUN) -> System:
 def _foreground(options) -> int:
     ended_by_signals()
     system = make_system(options)
-    view = LogView([*system.services, "dev"], coloured())
+    quiet = [] if options.verbose else [name for name, service in system.services.items() if service.quiet]
+    view = LogView([*system.services, "dev"], coloured(), quiet)
     follower = Follower({name: process.log for name, process in system.processes.items()}, from_start=True)
 
     def show() -> None:
