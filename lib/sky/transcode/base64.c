@@ -1,3 +1,4 @@
+/* Base64 in four characters for three bytes. */
 #include "base64.h"
 
 static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";

@@ -185,7 +185,12 @@ static SkyStatus not_found(const Search *search, SkyRoute *ret) {
 }
 
 SkyStatus sky_transcode_route(const SkyContracts *contracts, SkyStr http_method, SkyStr path, SkyRoute *ret) {
-  Search search = {.method = http_method};
+  Search search; /* not as a whole: its segments alone are a kilobyte */
+  search.method = http_method;
+  search.segment_count = 0;
+  search.verb = SKY_STR("");
+  search.found = NULL;
+  search.allowed_count = 0;
   *ret = (SkyRoute){.outcome = SKY_ROUTE_NOT_FOUND};
   SKY_TRY(split_path(path, &search, ret));
   search_all(&search, contracts);
