@@ -1,0 +1,49 @@
+#include "workflow/breaker.h"
+
+const BreakerPolicy breaker_default_policy = {.failures = 5, .open_ms = 250, .max_open_ms = 5000, .max_calls = 256};
+
+void breaker_init(Breaker *breaker, BreakerPolicy policy) {
+  *breaker = (Breaker){.policy = policy};
+}
+
+static bool is_open(const Breaker *breaker) {
+  return breaker->open_until_ms != 0;
+}
+
+BreakerAnswer breaker_begin(Breaker *breaker, int64_t now_ms, int64_t *ret_until_ms) {
+  if (is_open(breaker)) {
+    if (breaker->probing || now_ms < breaker->open_until_ms) {
+      /* Who finds a probe under way comes back when its outcome may be known. */
+      *ret_until_ms = breaker->open_until_ms > now_ms ? breaker->open_until_ms : now_ms + breaker->policy.open_ms;
+      return BREAKER_OPEN;
+    }
+    breaker->probing = true;
+  } else if (breaker->calls >= breaker->policy.max_calls) {
+    return BREAKER_FULL;
+  }
+  breaker->calls++;
+  return BREAKER_GO;
+}
+
+static void open_circuit(Breaker *breaker, int64_t now_ms) {
+  const bool again = is_open(breaker);
+  breaker->open_ms = again ? breaker->open_ms * 2 : breaker->policy.open_ms;
+  if (breaker->open_ms > breaker->policy.max_open_ms)
+    breaker->open_ms = breaker->policy.max_open_ms;
+  breaker->open_until_ms = now_ms + breaker->open_ms;
+  breaker->probing = false;
+}
+
+void breaker_end(Breaker *breaker, bool sick, int64_t now_ms) {
+  breaker->calls--;
+  if (!sick) {
+    breaker->failures = 0;
+    breaker->open_until_ms = 0;
+    breaker->probing = false;
+    return;
+  }
+  breaker->failures++;
+  /* Calls that were under way when it opened say nothing new. */
+  if (is_open(breaker) ? breaker->probing : breaker->failures >= breaker->policy.failures)
+    open_circuit(breaker, now_ms);
+}
