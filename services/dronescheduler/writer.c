@@ -4,11 +4,12 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "events.h"
 #include "scheduler.h"
 
-enum { MAX_WAITING = 12 /* events of one drone */, BATCH = 128, ARENA_BYTES = 64 << 20, TIMEOUT_MS = 10000 };
+enum { MAX_WAITING = 12 /* events of one drone */, BATCH = 128, ARENA_BYTES = 64 << 20, TIMEOUT_MS = 10000, LINGER_MS = 15 };
 
 /* Events of one drone that wait for the log; the drone's attachment while there are any. */
 typedef struct Backlog {
@@ -248,6 +249,12 @@ static bool has_more(Scheduler *self) {
   return more;
 }
 
+/* Nobody waits for a phase to be stored but its resender: a moment's patience puts many drones, and short stops of one, into one commit. */
+static void linger(void) {
+  const struct timespec moment = {.tv_nsec = LINGER_MS * SKY_NS_PER_MS};
+  nanosleep(&moment, NULL);
+}
+
 static void run(void *user) {
   Scheduler *self = user;
   Item *items = malloc(BATCH * sizeof(*items));
@@ -258,6 +265,7 @@ static void run(void *user) {
     return;
   }
   do {
+    linger();
     const size_t count = take_batch(self, items);
     if (count > 0)
       write_batch(self, items, count);

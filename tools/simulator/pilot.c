@@ -9,7 +9,7 @@
 #include "simulator.h"
 
 enum {
-  TICK_MS = 4,
+  TICK_MS = 10,
   IDLE_REPORT_MS = 15000,
   CHARGING_REPORT_MS = 5000,
   REGISTER_RETRY_MS = 500,
