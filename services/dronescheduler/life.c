@@ -183,11 +183,11 @@ static void apply_progress(Life *life, const LifeFact *fact) {
 
 void life_apply(Life *life, const LifeFact *fact) {
   life->change_ms = fact->time_ms;
-  if (fact->place.known) {
+  /* Only what the events of the log carry: the fold must be the same from memory and from the store. */
+  if (fact->place.known && fact->kind != LIFE_RELEASED)
     life->place = fact->place;
-    if (fact->kind != LIFE_ASSIGNED)
-      life->battery_fraction = fact->battery_fraction;
-  }
+  if (fact->kind == LIFE_PROGRESSED)
+    life->battery_fraction = fact->battery_fraction;
   switch (fact->kind) {
   case LIFE_ASSIGNED: {
     const int64_t assigned_ms = has_delivery(life, fact->mission.delivery_id) ? life->mission.assign_ms : fact->time_ms;

@@ -67,7 +67,8 @@ static void set_last_seen(FleetDrone *drone, const drone_Drone *message, int64_t
   if (drone->life.place.known && drone->life.change_ms > drone->place_ms) {
     drone->place = drone->life.place;
     drone->place_ms = drone->life.change_ms;
-    drone->battery_fraction = drone->life.battery_fraction;
+    if (drone->life.battery_fraction > 0) /* a phase was reported since */
+      drone->battery_fraction = drone->life.battery_fraction;
   }
   drone->heard_ms = now_ms; /* it gets the time to be heard of again */
 }

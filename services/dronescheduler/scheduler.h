@@ -159,6 +159,9 @@ typedef struct ReportAck {
 void report_free_all(Scheduler *self);
 void report_end_all(Scheduler *self); /* the process ends */
 void report_acknowledge(Scheduler *self, uint64_t stream, const ReportAck *acks, size_t count);
+/* More (or less) acknowledgements than before will come from the writers: a stream whose client has closed waits for
+ * them. */
+void report_expect(Scheduler *self, uint64_t stream, int change);
 SKY_MUST_USE SkyStatus telemetry_find_lost(void *self, const SkyContext *context);      /* task */
 SKY_MUST_USE SkyStatus telemetry_keep_positions(void *self, const SkyContext *context); /* task: bucket positions */
 

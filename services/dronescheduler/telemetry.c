@@ -22,6 +22,8 @@ struct ReportStream {
   uint64_t id;
   bool working; /* a callback is at it */
   bool ended;
+  bool closed;  /* by the client: ends when all is acknowledged */
+  int expected; /* acknowledgements that are still to come from the writers */
   ReportStream *next;
 };
 
@@ -186,14 +188,35 @@ static void unlink_locked(Scheduler *self, const ReportStream *stream) {
   }
 }
 
-/* The client has closed, or is gone. */
-static void stream_end(ReportStream *stream, SkyStatus status) {
-  Scheduler *self = stream->scheduler;
-  pthread_mutex_lock(&self->streams_mutex);
+/* With the lock of the streams. */
+static void stream_end_locked(Scheduler *self, ReportStream *stream, SkyStatus status) {
   unlink_locked(self, stream);
-  pthread_mutex_unlock(&self->streams_mutex);
   sky_call_finish(stream->call, status);
   free(stream);
+}
+
+/* The client has closed, or is gone: one that has closed still hears of what it sent. */
+static void stream_close(ReportStream *stream, SkyStatus status) {
+  Scheduler *self = stream->scheduler;
+  pthread_mutex_lock(&self->streams_mutex);
+  stream->working = false;
+  stream->closed = true;
+  if (status != SKY_OK || stream->expected <= 0)
+    stream_end_locked(self, stream, status);
+  pthread_mutex_unlock(&self->streams_mutex);
+}
+
+void report_expect(Scheduler *self, uint64_t stream_id, int change) {
+  pthread_mutex_lock(&self->streams_mutex);
+  for (ReportStream *stream = self->streams; stream != NULL; stream = stream->next) {
+    if (stream->id != stream_id)
+      continue;
+    stream->expected += change;
+    if (stream->closed && !stream->ended && stream->expected <= 0)
+      stream_end_locked(self, stream, SKY_OK);
+    break;
+  }
+  pthread_mutex_unlock(&self->streams_mutex);
 }
 
 static SkyStatus going_away(void) {
@@ -232,7 +255,7 @@ static void on_request(void *user, SkyCall *call, SkyStatus status, const drone_
     return;
   }
   if (status != SKY_OK || request == NULL) {
-    stream_end(stream, status);
+    stream_close(stream, status);
     return;
   }
   take_frames(stream, request);

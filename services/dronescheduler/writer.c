@@ -9,7 +9,13 @@
 #include "events.h"
 #include "scheduler.h"
 
-enum { MAX_WAITING = 12 /* events of one drone */, BATCH = 128, ARENA_BYTES = 64 << 20, TIMEOUT_MS = 10000, LINGER_MS = 15 };
+enum {
+  MAX_WAITING = 12 /* events of one drone */,
+  BATCH = 128,
+  ARENA_BYTES = 64 << 20,
+  TIMEOUT_MS = 10000,
+  LINGER_MS = 15
+};
 
 /* Events of one drone that wait for the log; the drone's attachment while there are any. */
 typedef struct Backlog {
@@ -68,6 +74,8 @@ void writer_forget_locked(Scheduler *self, FleetDrone *drone) {
     if (*at == drone)
       *at = NULL;
   }
+  if (drone->attachment != NULL)
+    report_expect(self, ((Backlog *)drone->attachment)->stream, -1);
   free(drone->attachment);
   drone->attachment = NULL;
 }
@@ -82,20 +90,33 @@ static bool is_known(const Backlog *backlog, const LifeEvent *event) {
   return false;
 }
 
-bool writer_add_locked(Scheduler *self, FleetDrone *drone, const LifeEvent *event, uint64_t stream, uint64_t sequence) {
+static Backlog *backlog_of(Scheduler *self, FleetDrone *drone, uint64_t stream) {
   Backlog *backlog = drone->attachment;
-  if (backlog == NULL) {
-    backlog = calloc(1, sizeof(*backlog));
-    if (backlog == NULL)
-      return false;
-    drone->attachment = backlog;
-  }
+  if (backlog != NULL)
+    return backlog;
+  backlog = calloc(1, sizeof(*backlog));
+  if (backlog == NULL)
+    return NULL;
+  drone->attachment = backlog;
+  backlog->stream = stream;
+  report_expect(self, stream, 1);
+  return backlog;
+}
+
+bool writer_add_locked(Scheduler *self, FleetDrone *drone, const LifeEvent *event, uint64_t stream, uint64_t sequence) {
+  Backlog *backlog = backlog_of(self, drone, stream);
+  if (backlog == NULL)
+    return false;
   if (!is_known(backlog, event)) {
     if (backlog->count == MAX_WAITING)
       return false;
     backlog->events[backlog->count++] = *event;
   }
-  backlog->stream = stream;
+  if (backlog->stream != stream) { /* it has connected anew */
+    report_expect(self, backlog->stream, -1);
+    report_expect(self, stream, 1);
+    backlog->stream = stream;
+  }
   backlog->sequence = sequence;
   writer_queue_locked(self, drone);
   return true;
@@ -217,7 +238,10 @@ static void acknowledge_all(Scheduler *self, const Item *items, size_t count) {
           .sequence = items[j].backlog.sequence, .dropped_count = items[j].dropped, .result = (int)items[j].result};
       memcpy(ack->drone_id, items[j].drone_id, LIFE_ID_SIZE);
     }
+    if (ack_count == 0)
+      continue;
     report_acknowledge(self, items[i].backlog.stream, acks, ack_count);
+    report_expect(self, items[i].backlog.stream, -(int)ack_count);
   }
 }
 
@@ -249,7 +273,8 @@ static bool has_more(Scheduler *self) {
   return more;
 }
 
-/* Nobody waits for a phase to be stored but its resender: a moment's patience puts many drones, and short stops of one, into one commit. */
+/* Nobody waits for a phase to be stored but its resender: a moment's patience puts many drones, and short stops of one,
+ * into one commit. */
 static void linger(void) {
   const struct timespec moment = {.tv_nsec = LINGER_MS * SKY_NS_PER_MS};
   nanosleep(&moment, NULL);
