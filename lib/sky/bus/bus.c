@@ -179,6 +179,17 @@ bool sky_bus_is_ready(SkyBus *bus) {
   return connection_is_up(atomic_load(&bus->link)) && atomic_load(&bus->ready);
 }
 
+SkyStatus sky_bus_check(SkyBus *bus) {
+  if (sky_bus_is_ready(bus))
+    return SKY_OK;
+  if (!connection_is_up(atomic_load(&bus->link)))
+    return SKY_UNAVAILABLE("not connected to the broker");
+  pthread_mutex_lock(&bus->mutex);
+  SkyStatus status = SKY_UNAVAILABLE("%s", bus->problem[0] == '\0' ? "streams are being looked up" : bus->problem);
+  pthread_mutex_unlock(&bus->mutex);
+  return status;
+}
+
 SkyBusStats sky_bus_stats(SkyBus *bus) {
   return (SkyBusStats){
       .published = atomic_load(&bus->published),

@@ -52,6 +52,8 @@ void sky_bus_close(SkyBus *bus, int64_t timeout_ms);
 void sky_bus_stop_consumers(SkyBus *bus, int64_t timeout_ms);
 /* Connected, and every stream is there. */
 bool sky_bus_is_ready(SkyBus *bus);
+/* The same as a status that says what is missing: UNAVAILABLE. */
+SKY_MUST_USE SkyStatus sky_bus_check(SkyBus *bus);
 
 /* ---- publishing ---- */
 

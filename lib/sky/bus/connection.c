@@ -292,6 +292,12 @@ static bool is_silent(SkyBus *bus, SkyCode code, int64_t since_ns) {
          (code == SKY_CODE_DEADLINE_EXCEEDED && atomic_load(&bus->last_reply_ns) < since_ns);
 }
 
+static void note_problem(SkyBus *bus, const SkyError *status) {
+  pthread_mutex_lock(&bus->mutex);
+  snprintf(bus->problem, sizeof(bus->problem), "%s", sky_status_message(status));
+  pthread_mutex_unlock(&bus->mutex);
+}
+
 static void probe(SkyBus *bus, uint64_t *seen_epoch) {
   subscriptions_activate(bus);
   int64_t started_ns = now_ns();
@@ -301,6 +307,7 @@ static void probe(SkyBus *bus, uint64_t *seen_epoch) {
   *seen_epoch = epoch;
   SkyStatus status = streams_ensure(bus, PROBE_TIMEOUT_MS);
   SkyCode code = sky_status_code(status);
+  note_problem(bus, status);
   sky_status_free(status);
   if (is_silent(bus, code, started_ns)) {
     if (atomic_load(&bus->jetstream_up))

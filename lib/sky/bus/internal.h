@@ -83,6 +83,7 @@ struct SkyBus {
   pthread_mutex_t mutex; /* guards what follows, and what its consumers and subscriptions say */
   pthread_cond_t changed;
   bool kicked;
+  char problem[256]; /* what the last probe found wrong */
   bool closing;
   int open_links; /* those for which nats.c may still run callbacks */
   SkyConsumer *consumers;

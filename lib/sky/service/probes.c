@@ -28,6 +28,12 @@ static void check_store(SkyService *service, SkyBuf *body, bool *all) {
   sky_status_free(status);
 }
 
+static void check_bus(SkyService *service, SkyBuf *body, bool *all) {
+  SkyStatus status = sky_bus_check(service->bus);
+  write_check(body, "bus", status == SKY_OK, sky_status_message(status), all);
+  sky_status_free(status);
+}
+
 static int readyz(void *self, const SkyAdminRequest *request, SkyBuf *body, const char **content_type) {
   SkyService *service = self;
   bool all = true;
@@ -38,8 +44,7 @@ static int readyz(void *self, const SkyAdminRequest *request, SkyBuf *body, cons
   if (service->store != NULL)
     check_store(service, body, &all);
   if (service->bus != NULL)
-    write_check(body, "bus", sky_bus_is_ready(service->bus), "not connected to JetStream, or a stream is missing",
-                &all);
+    check_bus(service, body, &all);
   for (size_t i = 0; i < service->check_count; i++)
     write_check(body, service->checks[i].name, service->checks[i].ready(service->checks[i].user), "", &all);
   sky_buf_printf(body, "],\"ready\":%s}\n", all ? "true" : "false");

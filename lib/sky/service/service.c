@@ -65,7 +65,8 @@ static SkyStatus open_store(SkyService *service) {
                                    .collection_count = definition->collection_count,
                                    .metrics = service->metrics,
                                    .connections = (size_t)service->settings.workers};
-  return sky_store_open(&options, &service->store);
+  SkyStatus status = sky_store_open(&options, &service->store);
+  return status == SKY_OK ? SKY_OK : sky_status_annotate(status, "--store (SKY_STORE): ");
 }
 
 static SkyStatus open_bus(SkyService *service) {
@@ -78,7 +79,8 @@ static SkyStatus open_bus(SkyService *service) {
                                  .stream_count = definition->stream_count,
                                  .replicas = (int)service->settings.nats_replicas,
                                  .metrics = service->metrics};
-  return sky_bus_connect(&options, &service->bus);
+  SkyStatus status = sky_bus_connect(&options, &service->bus);
+  return status == SKY_OK ? SKY_OK : sky_status_annotate(status, "--nats-url (SKY_NATS_URL): ");
 }
 
 static SkyStatus open_peers(SkyService *service) {
@@ -105,10 +107,17 @@ static SkyStatus open_rpc(SkyService *service) {
 }
 
 static SkyStatus open_admin(SkyService *service) {
-  SKY_TRY(sky_admin_create(service->settings.admin, &service->admin));
+  SkyStatus status = sky_admin_create(service->settings.admin, &service->admin);
+  if (status != SKY_OK)
+    return sky_status_annotate(status, "--admin (SKY_ADMIN): ");
   SKY_TRY(sky_service_add_probes(service));
   SKY_TRY(sky_service_add_config_page(service));
   return sky_service_open_metrics(service);
+}
+
+static SkyStatus start_server(SkyService *service) {
+  SkyStatus status = sky_server_start(service->server);
+  return status == SKY_OK ? SKY_OK : sky_status_annotate(status, "--listen (SKY_LISTEN): ");
 }
 
 static SkyStatus start(SkyService *service, bool *ret_called) {
@@ -121,7 +130,7 @@ static SkyStatus start(SkyService *service, bool *ret_called) {
   *ret_called = true;
   SKY_TRY(service->definition->start(service->definition->self, service));
   if (service->server != NULL)
-    SKY_TRY(sky_server_start(service->server));
+    SKY_TRY(start_server(service));
   service->started = true;
   if (service->server != NULL)
     sky_server_set_serving(service->server, true);
@@ -187,7 +196,8 @@ static int run(SkyService *service) {
   SkyStatus status = start(service, &start_was_called);
   if (status != SKY_OK) {
     stop(service, start_was_called);
-    return fail(service->definition->name, status, EXIT_FAILURE);
+    return fail(service->definition->name, status,
+                sky_status_code(status) == SKY_CODE_INVALID_ARGUMENT ? EXIT_WRONG_SETTINGS : EXIT_FAILURE);
   }
   const int port = service->server == NULL ? 0 : sky_server_port(service->server);
   sky_log(SKY_INFO, NULL, "service.started",

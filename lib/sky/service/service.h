@@ -43,7 +43,7 @@ typedef struct SkyServiceDefinition {
 
 /*
  * Runs until it is told to stop; the exit code: 0 after a clean stop, 1 for a failure at start (said on stderr in one
- * line), 2 for wrong settings.
+ * line), 2 for wrong settings (the line names the setting).
  *
  * Common settings: SKY_LISTEN, SKY_ADMIN, SKY_NATS_URL, SKY_NATS_REPLICAS, SKY_STORE, SKY_WORKERS, SKY_LOG_LEVEL,
  * SKY_DRAIN_TIMEOUT, SKY_<PEER>_ADDRESS.
