@@ -211,6 +211,13 @@ static int run(SkyService *service) {
   return EXIT_SUCCESS;
 }
 
+static void tune_libraries(void) {
+  /* What the gRPC core would write to stderr we return as a status; an operator may ask for it. */
+  setenv("GRPC_VERBOSITY", "NONE", 0);
+  /* Dozens of threads that allocate little: an arena each would cost more memory than it saves time. */
+  mallopt(M_ARENA_MAX, 2);
+}
+
 int sky_service_main(int argc, char **argv, const SkyServiceDefinition *definition) {
   static SkyService service;
   bool help = false;
@@ -230,8 +237,7 @@ int sky_service_main(int argc, char **argv, const SkyServiceDefinition *definiti
     free(service.all_settings);
     return fail(definition->name, status, EXIT_WRONG_SETTINGS);
   }
-  mallopt(M_ARENA_MAX,
-          2); /* dozens of threads that allocate little: an arena each would cost more memory than it saves time */
+  tune_libraries();
   const SkyUuid instance = sky_uuid_v7(sky_clock_wall_ms(sky_service_clock(&service)), sky_service_random(&service));
   sky_uuid_format(&instance, service.instance_id);
   block_signals();

@@ -43,8 +43,7 @@ static void exec_program(const Process *process, const char *const *arguments) {
   int log = open(process->log, O_WRONLY | O_CREAT | O_APPEND, 0600);
   dup2(log, STDOUT_FILENO);
   dup2(log, STDERR_FILENO);
-  const char *program = getenv("GREETER");
-  execv(program, (char *const *)arguments);
+  execv(getenv("GREETER"), (char *const *)arguments);
   _exit(127);
 }
 
@@ -52,6 +51,7 @@ void process_start_bare(Process *process, const char *const *arguments) {
   const char *all[PROCESS_MAX_ARGUMENTS] = {"skyhook-greeter"};
   for (size_t i = 0; arguments[i] != NULL && i + 2 < PROCESS_MAX_ARGUMENTS; i++)
     all[i + 1] = arguments[i];
+  ck_assert_msg(getenv("GREETER") != NULL, "GREETER names the program to test");
   pid_t pid = fork();
   ck_assert_int_ge(pid, 0);
   if (pid == 0)
