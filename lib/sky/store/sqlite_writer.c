@@ -14,7 +14,8 @@
 #include <time.h>
 
 enum {
-  GROUP_MAX = 512, /* writes in one transaction */
+  GROUP_MAX = 512,    /* writes in one transaction */
+  LINGER_NS = 200000, /* longest wait for the callers of the last group to come again */
   BATCH_ARENA_BYTES = SKY_SQLITE_MAX_QUEUED_BYTES,
   FIRST_KEY_PARAMETER =
       4, /* of insert and replace: 1 id, 2 expected version (0 for insert), 3 document, then the keys */
@@ -63,6 +64,7 @@ struct SkySqliteWriter {
   pthread_cond_t space; /* something was taken */
   Batch *first, *last;
   size_t queued, queued_bytes, max_queued;
+  size_t wanted; /* so many queued writes wake the thread */
   bool closing;
 };
 
@@ -152,7 +154,8 @@ static void enqueue(SkySqliteWriter *writer, Batch *batch) {
   writer->last = batch;
   writer->queued += batch->count;
   writer->queued_bytes += batch->bytes;
-  pthread_cond_signal(&writer->work);
+  if (writer->queued >= writer->wanted)
+    pthread_cond_signal(&writer->work);
 }
 
 static void unlink_batch(SkySqliteWriter *writer, Batch *batch) {
@@ -320,8 +323,9 @@ static SkyStatus commit_group(SkySqliteWriter *writer, Batch *group) {
   return status;
 }
 
-/* With the lock held: takes batches up to the limit out of the queue, as a list. */
-static Batch *take_group(SkySqliteWriter *writer) {
+/* With the lock held: takes batches up to the limit out of the queue, as a list; *ret_count is how many writes they
+ * have. */
+static Batch *take_group(SkySqliteWriter *writer, size_t *ret_count) {
   Batch *group = NULL, **end = &group;
   size_t count = 0;
   while (writer->first != NULL && (group == NULL || count + writer->first->count <= GROUP_MAX)) {
@@ -332,6 +336,7 @@ static Batch *take_group(SkySqliteWriter *writer) {
     *end = batch;
     end = &batch->next;
   }
+  *ret_count = count;
   return group;
 }
 
@@ -351,15 +356,35 @@ static void end_group(Batch *group, SkyStatus status) {
   sky_status_free(status);
 }
 
+/*
+ * With the lock held and something queued. The callers of a group wake at different times, so the first one back would
+ * be committed alone and the others after it, and half of the fsyncs would be for one. So the thread gives them a
+ * moment: short against an fsync, and only when there were several.
+ */
+static void linger(SkySqliteWriter *writer, size_t last_group) {
+  if (last_group < 2 || writer->queued >= last_group || writer->closing)
+    return;
+  const int64_t until_ns = sky_clock_monotonic_ns(sky_clock_system_borrow()) + LINGER_NS;
+  writer->wanted = last_group;
+  while (writer->queued < last_group && !writer->closing && wait_until(writer, &writer->work, until_ns))
+    ;
+  writer->wanted = 1;
+}
+
 static void *writer_thread(void *user) {
   SkySqliteWriter *writer = user;
+  size_t last_group = 0;
   pthread_mutex_lock(&writer->lock);
   for (;;) {
     while (writer->first == NULL && !writer->closing)
       pthread_cond_wait(&writer->work, &writer->lock);
-    if (writer->first == NULL)
-      break;
-    Batch *group = take_group(writer);
+    linger(writer, last_group);
+    if (writer->first == NULL) {
+      if (writer->closing)
+        break;
+      continue; /* what was there has left at its deadline */
+    }
+    Batch *group = take_group(writer, &last_group);
     pthread_mutex_unlock(&writer->lock);
     SkyStatus status = commit_group(writer, group);
     pthread_mutex_lock(&writer->lock);
@@ -446,6 +471,7 @@ SkyStatus sky_sqlite_writer_create(const SkySqlitePlace *place, const SkyStoreDr
   writer->schemas = options->schemas;
   writer->schema_count = options->schema_count;
   writer->max_queued = options->max_queued_writes;
+  writer->wanted = 1;
   pthread_mutex_init(&writer->lock, NULL);
   init_condition(&writer->work);
   init_condition(&writer->space);
