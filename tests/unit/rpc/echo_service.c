@@ -75,7 +75,10 @@ static SkyStatus return_metadata(SkyCall *call) {
 static SkyStatus forward(EchoService *service, SkyCall *call) {
   Sky__Test__V1__Echo request = SKY__TEST__V1__ECHO__INIT;
   ProtobufCMessage *response = NULL;
-  return sky_client_call(service->upstream, &echo_methods[ECHO_DEFER], sky_call_context(call), &request.base,
+  pthread_mutex_lock(&service->lock);
+  SkyClient *upstream = service->upstream;
+  pthread_mutex_unlock(&service->lock);
+  return sky_client_call(upstream, &echo_methods[ECHO_DEFER], sky_call_context(call), &request.base,
                          sky_call_arena(call), &response);
 }
 
@@ -102,17 +105,49 @@ static SkyStatus echo(const void *handlers, void *self, SkyCall *call, const Pro
   return return_metadata(call);
 }
 
+/* Whoever takes a call off the list ends it. */
+static bool take_deferred(EchoService *service, const SkyCall *call) {
+  for (size_t i = 0; i < service->deferred_count; i++) {
+    if (service->deferred[i] != call)
+      continue;
+    service->deferred[i] = NULL;
+    return true;
+  }
+  return false;
+}
+
 static void deferred_cancelled(void *user, SkyCall *call) {
   EchoService *service = user;
   pthread_mutex_lock(&service->lock);
+  const bool taken = take_deferred(service, call);
   service->cancelled_count++;
-  for (size_t i = 0; i < service->deferred_count; i++) {
-    if (service->deferred[i] == call)
-      service->deferred[i] = NULL;
-  }
   pthread_cond_broadcast(&service->changed);
   pthread_mutex_unlock(&service->lock);
-  sky_call_finish(call, SKY_CANCELLED("as you like it"));
+  if (taken)
+    sky_call_finish(call, SKY_CANCELLED("as you like it"));
+}
+
+static bool append_deferred(EchoService *service, SkyCall *call) {
+  for (size_t i = 0; i < ECHO_MAX_DEFERRED; i++) {
+    if (service->deferred[i] != NULL)
+      continue;
+    service->deferred[i] = call;
+    if (i >= service->deferred_count)
+      service->deferred_count = i + 1;
+    return true;
+  }
+  return false;
+}
+
+SkyCall *echo_service_take_any(EchoService *service) {
+  SkyCall *call = NULL;
+  pthread_mutex_lock(&service->lock);
+  for (size_t i = 0; i < service->deferred_count && call == NULL; i++) {
+    call = service->deferred[i];
+    service->deferred[i] = NULL;
+  }
+  pthread_mutex_unlock(&service->lock);
+  return call;
 }
 
 static SkyStatus defer(const void *handlers, void *self, SkyCall *call, const ProtobufCMessage *message,
@@ -120,10 +155,10 @@ static SkyStatus defer(const void *handlers, void *self, SkyCall *call, const Pr
   EchoService *service = self;
   sky_call_on_cancel(call, deferred_cancelled, service);
   pthread_mutex_lock(&service->lock);
-  service->deferred[service->deferred_count++] = call;
+  const bool kept = append_deferred(service, call);
   pthread_cond_broadcast(&service->changed);
   pthread_mutex_unlock(&service->lock);
-  return sky_call_defer(call);
+  return kept ? sky_call_defer(call) : SKY_RESOURCE_EXHAUSTED("too many deferred calls");
 }
 
 typedef struct Counting {
@@ -227,4 +262,15 @@ size_t echo_service_cancelled(EchoService *service) {
 
 size_t echo_service_running(EchoService *service) {
   return read_locked(service, &service->running);
+}
+
+void echo_service_set_upstream(EchoService *service, SkyClient *upstream) {
+  pthread_mutex_lock(&service->lock);
+  service->upstream = upstream;
+  pthread_mutex_unlock(&service->lock);
+}
+
+void echo_service_synchronize(EchoService *service) {
+  pthread_mutex_lock(&service->lock);
+  pthread_mutex_unlock(&service->lock);
 }

@@ -25,11 +25,13 @@ typedef enum EchoMethod {
 
 extern const SkyMethodDescriptor echo_methods[ECHO_METHODS];
 
+enum { ECHO_MAX_DEFERRED = 2048 };
+
 /* What the test sees of the handlers. */
 typedef struct EchoService {
   pthread_mutex_t lock;
   pthread_cond_t changed;
-  SkyCall *deferred[2048]; /* calls handed to the test, in order of arrival */
+  SkyCall *deferred[ECHO_MAX_DEFERRED]; /* calls handed to the test; NULL once they are taken */
   size_t deferred_count;
   size_t cancelled_count;
   size_t handled;     /* calls that reached the echo handler */
@@ -44,6 +46,12 @@ void echo_service_init(EchoService *service);
 void echo_service_finish(EchoService *service);
 SkyServiceBinding echo_service_binding(EchoService *service);
 void echo_service_release(EchoService *service); /* lets the blocked handlers go on */
+void echo_service_set_upstream(EchoService *service, SkyClient *upstream);
+/* What the handlers wrote before is the caller's to read: a socket between two threads orders nothing for the
+ * sanitizer. */
+void echo_service_synchronize(EchoService *service);
+/* A deferred call, to be finished by the caller; NULL when there is none. */
+SkyCall *echo_service_take_any(EchoService *service);
 size_t echo_service_deferred(EchoService *service);
 size_t echo_service_cancelled(EchoService *service);
 size_t echo_service_running(EchoService *service);

@@ -55,6 +55,7 @@ static inline SkyStatus call_method(EchoMethod method, const SkyContext *context
   request.text = (char *)text;
   request.number = 7;
   SkyStatus status = sky_client_call(client, &echo_methods[method], context, &request.base, &arena, &response);
+  echo_service_synchronize(&service);
   if (status == SKY_OK && ret != NULL)
     *ret = (void *)response;
   return status;

@@ -72,6 +72,7 @@ START_TEST(a_call_whose_deadline_passed_in_the_queue_is_not_begun) {
   ck_assert_int_eq(late.code, SKY_CODE_DEADLINE_EXCEEDED);
   echo_service_release(&service);
   SKY_CHECK_EVENTUALLY(sky_server_stats(server).active == 0);
+  echo_service_synchronize(&service);
   ck_assert_uint_eq(service.handled, 1);
   teardown();
 }
@@ -127,6 +128,7 @@ START_TEST(a_request_that_is_too_large_is_refused) {
   ck_assert_ptr_null(call_with_payload(9000));
   assert_code(call_with_payload(11000), SKY_CODE_RESOURCE_EXHAUSTED);
   ck_assert_ptr_null(call_with_payload(9000));
+  echo_service_synchronize(&service);
   ck_assert_uint_eq(service.handled, 2);
   teardown();
 }
@@ -191,6 +193,7 @@ START_TEST(bytes_that_are_no_message_are_an_invalid_argument) {
   start_client((SkyClientOptions){0});
   method.request.descriptor = &sky_raw_message_descriptor;
   assert_code(sky_client_call(client, &method, NULL, &garbage.base, &arena, &response), SKY_CODE_INVALID_ARGUMENT);
+  echo_service_synchronize(&service);
   ck_assert_uint_eq(service.handled, 0);
   teardown();
 }
@@ -445,6 +448,7 @@ START_TEST(many_threads_call_at_once) {
     pthread_join(threads[i], NULL);
     ck_assert_int_eq(failures[i], 0);
   }
+  echo_service_synchronize(&service);
   ck_assert_uint_eq(service.handled, 16 * 300);
   teardown();
 }

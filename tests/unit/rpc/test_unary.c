@@ -125,7 +125,7 @@ START_TEST(cancellation_reaches_child_calls) {
   pthread_t thread;
   SkyContext context = sky_context_background();
   context.cancel = sky_cancel_create();
-  service.upstream = client; /* a call to itself, over the wire */
+  echo_service_set_upstream(&service, client); /* a call to itself, over the wire */
   pthread_create(&thread, NULL, cancel_when_deferred, context.cancel);
   assert_code(call_method(ECHO_WORKER, &context, "forward", NULL), SKY_CODE_CANCELLED);
   SKY_CHECK_EVENTUALLY(echo_service_cancelled(&service) == 1);
@@ -137,7 +137,7 @@ END_TEST
 START_TEST(the_deadline_reaches_child_calls) {
   const SkyContext background = sky_context_background();
   const SkyContext context = sky_context_with_timeout_ms(&background, 80);
-  service.upstream = client;
+  echo_service_set_upstream(&service, client);
   assert_code(call_method(ECHO_WORKER, &context, "forward", NULL), SKY_CODE_DEADLINE_EXCEEDED);
   SKY_CHECK_EVENTUALLY(echo_service_cancelled(&service) == 1);
 }
