@@ -54,6 +54,7 @@ static SkyStatus each_file(SkyContracts *contracts, SkyStr set, SkyStatus (*step
 
 static SkyStatus load_set(SkyContracts *contracts, SkyStr set) {
   SKY_TRY(each_file(contracts, set, load_declare_types));
+  SKY_TRY(each_file(contracts, set, load_declare_extensions));
   SKY_TRY(each_file(contracts, set, load_resolve_types));
   SKY_TRY(each_file(contracts, set, load_services));
   if (sky_map_size(contracts->messages) == 0)

@@ -85,6 +85,13 @@ typedef struct SkyField {
   uint8_t tag_size;
 } SkyField;
 
+/* A field that another file or message adds to a message; while loading. */
+typedef struct Extension {
+  SkyStr bytes; /* FieldDescriptorProto */
+  SkyStr scope; /* where it is declared */
+  struct Extension *next;
+} Extension;
+
 struct SkyMessageType {
   SkyStr full_name;
   WellKnown well_known;
@@ -98,6 +105,8 @@ struct SkyMessageType {
   bool dense;                /* field number n is position n - 1 */
   const uint8_t *descriptor; /* DescriptorProto, while loading */
   size_t descriptor_size;
+  Extension *extensions; /* while loading */
+  size_t extension_count;
   bool proto3;
 };
 

@@ -1,7 +1,7 @@
 /*
  * Load: the steps that turn a FileDescriptorSet into contracts, each in its own file. Private to the transcoder.
  *
- * 1. load_types.c: every message and enum is declared, then fields are filled in and resolved.
+ * 1. load_types.c: every message and enum is declared, then extensions, then fields are filled in and resolved.
  * 2. load_methods.c: services and their options.
  * 3. template.c and load_routes.c: HTTP rules are compiled and put into the trie.
  */
@@ -34,6 +34,7 @@ typedef struct LoadFile {
 /* Fills the file's own fields. */
 SkyStatus load_file_open(SkyContracts *contracts, SkyStr bytes, LoadFile *ret);
 SkyStatus load_declare_types(LoadFile *file);
+SkyStatus load_declare_extensions(LoadFile *file);
 SkyStatus load_resolve_types(LoadFile *file);
 SkyStatus load_services(LoadFile *file);
 

@@ -7,18 +7,28 @@
 #include <sky/core/buf.h>
 
 /* Field numbers of google/protobuf/descriptor.proto. */
-enum { FILE_NAME = 1, FILE_PACKAGE = 2, FILE_MESSAGE = 4, FILE_ENUM = 5, FILE_SOURCE_INFO = 9, FILE_SYNTAX = 12 };
+enum {
+  FILE_NAME = 1,
+  FILE_PACKAGE = 2,
+  FILE_MESSAGE = 4,
+  FILE_ENUM = 5,
+  FILE_EXTENSION = 7,
+  FILE_SOURCE_INFO = 9,
+  FILE_SYNTAX = 12
+};
 enum {
   MESSAGE_NAME = 1,
   MESSAGE_FIELD = 2,
   MESSAGE_NESTED = 3,
   MESSAGE_ENUM = 4,
+  MESSAGE_EXTENSION = 6,
   MESSAGE_OPTIONS = 7,
   MESSAGE_ONEOF = 8
 };
 enum { MESSAGE_OPTIONS_MAP_ENTRY = 7 };
 enum {
   FIELD_NAME = 1,
+  FIELD_EXTENDEE = 2,
   FIELD_NUMBER = 3,
   FIELD_LABEL = 4,
   FIELD_TYPE = 5,
@@ -228,7 +238,50 @@ SkyStatus load_declare_types(LoadFile *file) {
   return declare_members(file, file->package, file->bytes, FILE_MESSAGE, FILE_ENUM, 0);
 }
 
-/* ---- step 2: resolve ---- */
+/* ---- step 2: extensions, which any file may add to any message ---- */
+
+static SkyStatus declare_extension(const LoadFile *file, SkyStr scope, SkyStr bytes) {
+  SkyStr extendee = load_find_bytes(bytes, FIELD_EXTENDEE);
+  if (extendee.size > 0 && *extendee.data == '.')
+    extendee = (SkyStr){.data = extendee.data + 1, .size = extendee.size - 1};
+  SkyMessageType *type = sky_map_get(file->contracts->messages, extendee);
+  if (type == NULL)
+    return SKY_INVALID_ARGUMENT("%.*s: an extension of %.*s, which the set does not contain (--include_imports?)",
+                                SKY_STR_ARGS(file->name), SKY_STR_ARGS(extendee));
+  Extension *extension = sky_arena_alloc(&file->contracts->arena, sizeof(*extension));
+  if (extension == NULL)
+    return sky_status_no_memory();
+  *extension = (Extension){.bytes = bytes, .scope = scope, .next = type->extensions};
+  type->extensions = extension;
+  type->extension_count++;
+  return SKY_OK;
+}
+
+/* Extensions inside a file or a message; the field numbers differ. */
+static SkyStatus declare_extensions(const LoadFile *file, SkyStr scope, SkyStr bytes, uint32_t extension_number,
+                                    uint32_t message_number) {
+  SkyWireReader reader = sky_wire_reader(bytes.data, bytes.size);
+  SkyWireField field;
+  for (bool done = false;;) {
+    SKY_TRY(load_next(&reader, &field, &done));
+    if (done)
+      return SKY_OK;
+    if (field.type == SKY_WIRE_BYTES && field.number == extension_number)
+      SKY_TRY(declare_extension(file, scope, field.bytes));
+    if (field.type != SKY_WIRE_BYTES || field.number != message_number)
+      continue;
+    const SkyStr full_name = load_join(file->contracts, scope, load_find_bytes(field.bytes, MESSAGE_NAME));
+    if (full_name.data == NULL)
+      return sky_status_no_memory();
+    SKY_TRY(declare_extensions(file, full_name, field.bytes, MESSAGE_EXTENSION, MESSAGE_NESTED));
+  }
+}
+
+SkyStatus load_declare_extensions(LoadFile *file) {
+  return declare_extensions(file, file->package, file->bytes, FILE_EXTENSION, FILE_MESSAGE);
+}
+
+/* ---- step 3: resolve ---- */
 
 static SkyStatus field_error(const LoadFile *file, const SkyMessageType *type, SkyStr field, const char *what) {
   return SKY_INVALID_ARGUMENT("%.*s: %.*s.%.*s %s", SKY_STR_ARGS(file->name), SKY_STR_ARGS(type->full_name),
@@ -261,8 +314,7 @@ static bool make_keys(SkyContracts *contracts, SkyField *field) {
     sky_buf_init(&key, 4096);
     sky_buf_append_json_string(&key, names[i].data, names[i].size);
     sky_buf_append_byte(&key, ':');
-    if (!key.failed)
-      *keys[i] = load_copy(contracts, sky_buf_str(&key));
+    *keys[i] = key.failed ? (SkyStr){NULL, 0} : load_copy(contracts, sky_buf_str(&key));
     sky_buf_finish(&key);
   }
   return field->json_key.data != NULL && field->proto_key.data != NULL;
@@ -298,6 +350,8 @@ static SkyStatus fill_field(const LoadFile *file, SkyMessageType *type, SkyField
   field->json_name = json_name.size == 0 ? field->name : load_copy(contracts, json_name);
   field->number = (uint32_t)number;
   field->type = (ProtoType)proto_type;
+  if (field->name.data == NULL || field->json_name.data == NULL)
+    return sky_status_no_memory();
   if (number == 0 || number > SKY_WIRE_MAX_FIELD || !load_is_identifier(field->name, false))
     return field_error(file, type, field->name, "has a number or name that is not allowed");
   if (proto_type < PROTO_DOUBLE || proto_type > PROTO_SINT64)
@@ -380,9 +434,35 @@ static SkyStatus fill_fields(const LoadFile *file, SkyMessageType *type, SkyStr 
   }
 }
 
+/* In JSON an extension is called "[its.full.name]". */
+static bool name_extension(SkyContracts *contracts, SkyField *field, SkyStr scope) {
+  const SkyStr full_name = load_join(contracts, scope, field->name);
+  char *bracketed = sky_arena_alloc(&contracts->arena, full_name.size + 2);
+  if (full_name.data == NULL || bracketed == NULL)
+    return false;
+  bracketed[0] = '[';
+  memcpy(bracketed + 1, full_name.data, full_name.size);
+  bracketed[full_name.size + 1] = ']';
+  field->name = field->json_name = (SkyStr){.data = bracketed, .size = full_name.size + 2};
+  return make_keys(contracts, field);
+}
+
+static SkyStatus fill_extensions(const LoadFile *file, SkyMessageType *type) {
+  for (const Extension *extension = type->extensions; extension != NULL; extension = extension->next) {
+    SkyField *field = &type->fields[type->field_count++];
+    SKY_TRY(fill_field(file, type, field, extension->bytes));
+    field->oneof = -1;
+    field->has_presence = !field->repeated;
+    if (!name_extension(file->contracts, field, extension->scope))
+      return sky_status_no_memory();
+  }
+  type->extensions = NULL; /* they point into the caller's bytes */
+  return SKY_OK;
+}
+
 static SkyStatus resolve_message(const LoadFile *file, SkyMessageType *type) {
   const SkyStr bytes = {.data = (const char *)type->descriptor, .size = type->descriptor_size};
-  const size_t count = count_fields(bytes, MESSAGE_FIELD);
+  const size_t count = count_fields(bytes, MESSAGE_FIELD) + type->extension_count;
   const size_t oneofs = count_fields(bytes, MESSAGE_ONEOF);
   if (count > LOAD_MAX_FIELDS || oneofs > LOAD_MAX_FIELDS)
     return SKY_RESOURCE_EXHAUSTED("%.*s: %.*s has more than %d fields", SKY_STR_ARGS(file->name),
@@ -392,6 +472,7 @@ static SkyStatus resolve_message(const LoadFile *file, SkyMessageType *type) {
     return sky_status_no_memory();
   type->oneof_count = (uint16_t)oneofs;
   SKY_TRY(fill_fields(file, type, bytes));
+  SKY_TRY(fill_extensions(file, type));
   SKY_TRY(index_fields(file, type));
   SKY_TRY(check_shape(file, type));
   type->descriptor = NULL; /* the caller's bytes, gone after loading */
