@@ -24,7 +24,7 @@ enum {
   WRITE_TIMEOUT_MS = 2000,
   RECONNECT_BUFFER_BYTES = 64 << 10, /* acknowledgements; publications are refused while the connection is away */
   TICK_MS = 100,
-  SWEEP_PERIOD_MS = 5000,
+  LOOK_PERIOD_MS = 5000,
   SUSPICIOUS_MS = 500, /* a confirmation that takes longer makes the keeper probe */
 };
 
@@ -247,12 +247,12 @@ static bool needs_link(const Link *link) {
   return link == NULL || natsConnection_Status(link->connection) == NATS_CONN_STATUS_CLOSED;
 }
 
-static void sweep_sometimes(SkyConsumer *consumer) {
+static void look_after_sometimes(SkyConsumer *consumer) {
   int64_t now = now_ns();
-  if (consumer->swept_ns != 0 && now - consumer->swept_ns < (int64_t)SWEEP_PERIOD_MS * SKY_NS_PER_MS)
+  if (consumer->looked_ns != 0 && now - consumer->looked_ns < (int64_t)LOOK_PERIOD_MS * SKY_NS_PER_MS)
     return;
-  consumer->swept_ns = now;
-  consumer_sweep(consumer, PROBE_TIMEOUT_MS);
+  consumer->looked_ns = now;
+  durable_look_after(consumer, PROBE_TIMEOUT_MS);
 }
 
 static void ensure_consumers(SkyBus *bus) {
@@ -261,11 +261,12 @@ static void ensure_consumers(SkyBus *bus) {
   pthread_mutex_unlock(&bus->mutex);
   for (; consumer != NULL; consumer = consumer->next) {
     if (atomic_load(&consumer->ensured)) {
-      sweep_sometimes(consumer);
+      look_after_sometimes(consumer);
       continue;
     }
-    consumer->swept_ns = 0;
-    SkyStatus status = consumer_ensure(consumer, PROBE_TIMEOUT_MS);
+    consumer->looked_ns = 0;
+    consumer->swept_floor = 0;
+    SkyStatus status = durable_ensure(consumer, PROBE_TIMEOUT_MS);
     if (status == SKY_OK) {
       atomic_store(&consumer->ensured, true);
       pthread_mutex_lock(&bus->mutex);

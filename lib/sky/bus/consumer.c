@@ -37,56 +37,6 @@ struct Worker {
   int64_t back_off_ms;
 };
 
-/* ---- the broker's side ---- */
-
-static SkyStatus consumer_error(natsStatus result, jsErrCode code, const SkyConsumer *consumer) {
-  SkyStatus status = connection_error(result, "create consumer");
-  return sky_status_annotate(status, "%s on %s (%d): ", consumer->durable, consumer->stream, (int)code);
-}
-
-SkyStatus consumer_ensure(SkyConsumer *consumer, int64_t wait_ms) {
-  jsOptions options;
-  jsOptions_Init(&options);
-  options.Wait = wait_ms;
-  jsConsumerConfig config;
-  jsConsumerConfig_Init(&config);
-  config.Durable = consumer->durable;
-  config.AckPolicy = js_AckExplicit;
-  config.AckWait = consumer->ack_wait_ms * SKY_NS_PER_MS;
-  config.FilterSubject = consumer->filter;
-  config.MaxAckPending = (int64_t)consumer->max_ack_pending;
-  /* Attempts are counted by us: the broker would only stop delivering, and tell nobody who is not listening just then.
-   */
-  config.MaxDeliver = -1;
-  jsErrCode code = 0;
-  natsStatus result =
-      js_AddConsumer(NULL, atomic_load(&consumer->bus->link)->js, consumer->stream, &config, &options, &code);
-  return result == NATS_OK ? SKY_OK : consumer_error(result, code, consumer);
-}
-
-/*
- * A killed broker forgets removals: acknowledged messages of a work queue stand in the stream again (seen with 2.9.10:
- * thousands), are never delivered, and fill it up. What lies below the acknowledged floor of its only reader can go.
- */
-void consumer_sweep(SkyConsumer *consumer, int64_t wait_ms) {
-  if (!consumer->is_work_queue)
-    return;
-  jsCtx *js = atomic_load(&consumer->bus->link)->js;
-  jsOptions options;
-  jsOptions_Init(&options);
-  options.Wait = wait_ms;
-  jsConsumerInfo *info = NULL;
-  if (js_GetConsumerInfo(&info, js, consumer->stream, consumer->durable, &options, NULL) != NATS_OK)
-    return;
-  uint64_t floor = info->AckFloor.Stream;
-  jsConsumerInfo_Destroy(info);
-  if (floor == 0)
-    return;
-  options.Stream.Purge.Subject = consumer->filter;
-  options.Stream.Purge.Sequence = floor + 1; /* up to, not including */
-  js_PurgeStream(js, consumer->stream, &options, NULL);
-}
-
 /* ---- a worker ---- */
 
 static bool is_stopping(const Worker *worker) {

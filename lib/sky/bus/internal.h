@@ -139,6 +139,16 @@ void publish_on_reply(natsConnection *connection, natsSubscription *subscription
 /* ---- consumer.c, incoming.c, dead_letter.c ---- */
 typedef struct Worker Worker;
 
+/* What the broker said of a durable, to notice that nothing moves. */
+typedef struct Progress {
+  uint64_t floor;
+  uint64_t delivered;        /* the consumer's count */
+  uint64_t delivered_stream; /* the stream's sequence */
+  int64_t unacknowledged;
+  int64_t redelivered;
+  int64_t since_ns;
+} Progress;
+
 struct SkyConsumer {
   SkyBus *bus;
   char *stream;
@@ -158,16 +168,22 @@ struct SkyConsumer {
   size_t outstanding;     /* messages taken and not settled; bus->mutex */
   atomic_bool ensured;    /* the broker has it, on this connection */
   atomic_bool stopping;
-  int64_t swept_ns; /* keeper's thread */
+  /* keeper's thread: */
+  int64_t looked_ns;     /* when it was last looked after */
+  uint64_t swept_floor;  /* up to where the stream was cleaned */
+  uint64_t resume_after; /* where it begins when it is made anew; 0: at the beginning */
+  Progress progress;
   atomic_uint references;
   SkyIncoming *spare; /* bus->mutex */
   SkyConsumer *next;
 };
 
+/* ---- durable.c (keeper's thread) ---- */
+SKY_MUST_USE SkyStatus durable_ensure(SkyConsumer *consumer, int64_t wait_ms);
+/* Puts right what a killed broker got wrong. Called every few seconds. */
+void durable_look_after(SkyConsumer *consumer, int64_t wait_ms);
+
 void consumer_unref(SkyConsumer *consumer);
-SKY_MUST_USE SkyStatus consumer_ensure(SkyConsumer *consumer, int64_t wait_ms); /* keeper's thread */
-/* Removes from a work queue what was acknowledged already. Keeper's thread. */
-void consumer_sweep(SkyConsumer *consumer, int64_t wait_ms);
 /* Wakes the workers from their wait for messages. */
 void consumer_wake(SkyConsumer *consumer);
 /* Waits for workers and messages until then; false when some are left. */

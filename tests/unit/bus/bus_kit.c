@@ -184,6 +184,25 @@ int64_t stream_messages(const char *stream) {
   return messages;
 }
 
+void remove_message(const char *stream, uint64_t sequence) {
+  jsCtx *js = NULL;
+  natsConnection *connection = outside(&js);
+  ck_assert_int_eq(js_DeleteMsg(js, stream, sequence, NULL, NULL), NATS_OK);
+  jsCtx_Destroy(js);
+  natsConnection_Destroy(connection);
+}
+
+int64_t unacknowledged(const char *stream, const char *durable) {
+  jsCtx *js = NULL;
+  natsConnection *connection = outside(&js);
+  jsConsumerInfo *info = NULL;
+  int64_t count = js_GetConsumerInfo(&info, js, stream, durable, NULL, NULL) == NATS_OK ? info->NumAckPending : -1;
+  jsConsumerInfo_Destroy(info);
+  jsCtx_Destroy(js);
+  natsConnection_Destroy(connection);
+  return count;
+}
+
 const char *last_header(const char *stream, const char *subject, const char *key) {
   static char copy[1024];
   jsCtx *js = NULL;

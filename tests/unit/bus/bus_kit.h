@@ -54,5 +54,10 @@ SkyEventRoute recorder_route(Recorder *recorder, const SkyEventType *type);
 SkyConsumer *consume(const SkyEventRoute *route, SkyConsumerOptions options); /* fills stream, durable and route */
 /* Messages of a stream, through a connection of its own; -1 when there is no such stream. */
 int64_t stream_messages(const char *stream);
+/* Removes a message from a stream. */
+void remove_message(const char *stream, uint64_t sequence);
+/* Messages of a consumer that are delivered and not acknowledged, as the broker sees it; -1 when there is no such
+ * consumer. */
+int64_t unacknowledged(const char *stream, const char *durable);
 /* A header of the last message of a subject ("" when it has none); fails when there is no message. */
 const char *last_header(const char *stream, const char *subject, const char *key);
