@@ -73,12 +73,12 @@ static void stop(void *self, SkyService *service) {
 }
 
 static void free_fleet(void) {
+  sky_timer_heap_finish(&simulator.timers); /* before the drones, which hold the timers */
   for (size_t i = 0; i < simulator.drone_count; i++) {
     flight_finish(&simulator.drones[i]->flight);
     free(simulator.drones[i]);
   }
   free(simulator.drones);
-  sky_timer_heap_finish(&simulator.timers);
   sky_map_destroy(simulator.drone_by_id);
 }
 

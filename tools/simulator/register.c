@@ -51,13 +51,36 @@ static SkyStatus update_base(Simulator *self, const SkyContext *context, SkyAren
   return drone_FleetService_update_base(self->scheduler, context, &request, arena, &response);
 }
 
-static SkyStatus put_base(Simulator *self, const SkyContext *context, SkyArena *arena, int64_t index) {
+/* The base as it is; NULL when there is none. */
+static const drone_Base *find_base(const drone_ListBasesResponse *known, const char *id) {
+  for (size_t i = 0; i < known->n_bases; i++) {
+    if (strcmp(known->bases[i]->id, id) == 0)
+      return known->bases[i];
+  }
+  return NULL;
+}
+
+static bool base_is_as_wanted(const drone_Base *is, const drone_Base *wanted) {
+  return fabs(is->location->latitude - wanted->location->latitude) < 1e-9 &&
+         fabs(is->location->longitude - wanted->location->longitude) < 1e-9 &&
+         fabs(is->charge_rate_per_s - wanted->charge_rate_per_s) < 1e-9;
+}
+
+static SkyStatus create_base(Simulator *self, const SkyContext *context, SkyArena *arena, drone_Base *base) {
+  drone_CreateBaseRequest request = drone_CreateBaseRequest_INIT;
+  drone_CreateBaseResponse *response = NULL;
+  request.drone_base = base;
+  SkyStatus status = drone_FleetService_create_base(self->scheduler, context, &request, arena, &response);
+  sky_status_take(&status, SKY_CODE_ALREADY_EXISTS);
+  return status;
+}
+
+static SkyStatus put_base(Simulator *self, const SkyContext *context, SkyArena *arena,
+                          const drone_ListBasesResponse *known, int64_t index) {
   char name[SIMULATOR_ID_SIZE], title[80];
   const SkyPoint place = base_place(self, index);
   drone_Base base = drone_Base_INIT;
   common_Location location = common_Location_INIT;
-  drone_CreateBaseRequest request = drone_CreateBaseRequest_INIT;
-  drone_CreateBaseResponse *response = NULL;
   base_name(self, index, name);
   snprintf(title, sizeof(title), "Base %d", (int)(index + 1));
   common_Location_set_latitude(&location, place.latitude);
@@ -66,11 +89,10 @@ static SkyStatus put_base(Simulator *self, const SkyContext *context, SkyArena *
   base.display_name = title;
   base.location = &location;
   base.charge_rate_per_s = charge_per_s(self);
-  request.drone_base = &base;
-  SkyStatus status = drone_FleetService_create_base(self->scheduler, context, &request, arena, &response);
-  if (sky_status_take(&status, SKY_CODE_ALREADY_EXISTS))
-    status = update_base(self, context, arena, &base);
-  return status;
+  const drone_Base *is = find_base(known, name);
+  if (is == NULL)
+    return create_base(self, context, arena, &base);
+  return base_is_as_wanted(is, &base) ? SKY_OK : update_base(self, context, arena, &base);
 }
 
 /* ---- drones ---- */
@@ -263,16 +285,22 @@ static SimulatedDrone *new_drone(Simulator *self, const char *id) {
   return drone;
 }
 
-static SkyStatus put_bases(Simulator *self, const SkyContext *context) {
-  for (int64_t i = 0; i < self->settings.bases; i++) {
-    SkyArena arena;
-    sky_arena_init(&arena, ARENA_BYTES);
-    const SkyStatus status = put_base(self, context, &arena, i);
-    sky_arena_finish(&arena);
-    if (status != SKY_OK)
-      return status;
-  }
+static SkyStatus put_all_bases(Simulator *self, const SkyContext *context, SkyArena *arena) {
+  drone_ListBasesRequest request = drone_ListBasesRequest_INIT;
+  drone_ListBasesResponse *known = NULL;
+  request.page_size = 1000; /* more than a simulator may have */
+  SKY_TRY(drone_FleetService_list_bases(self->scheduler, context, &request, arena, &known));
+  for (int64_t i = 0; i < self->settings.bases; i++)
+    SKY_TRY(put_base(self, context, arena, known, i));
   return SKY_OK;
+}
+
+static SkyStatus put_bases(Simulator *self, const SkyContext *context) {
+  SkyArena arena;
+  sky_arena_init(&arena, ARENA_BYTES);
+  const SkyStatus status = put_all_bases(self, context, &arena);
+  sky_arena_finish(&arena);
+  return status;
 }
 
 SkyStatus simulator_register(Simulator *self, const SkyContext *context) {

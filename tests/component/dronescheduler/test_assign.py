@@ -8,19 +8,21 @@ import grpc
 import pytest
 from support.contracts import reason, refused
 from support.dronescheduler import near
+from support.waiting import eventually
 
 UNAVAILABLE = grpc.StatusCode.UNAVAILABLE
 
 
 def try_to_assign(scheduler, order: dict) -> dict | str:
     """The assignment, or the reason why there is none."""
-    for _ in range(200):
+    def answer() -> dict | str | None:
         try:
             return scheduler.assign(order)
         except grpc.RpcError as error:
-            if error.code() not in (UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.ABORTED):
-                return reason(error)
-    raise AssertionError("never answered")
+            again = error.code() in (UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.ABORTED)
+            return None if again else reason(error)
+
+    return eventually(answer, 60, what="an answer")
 
 
 def assert_nobody_twice(scheduler, assignments: list[dict]) -> None:
