@@ -517,6 +517,24 @@ START_TEST(young_records_are_left_to_the_relay) {
 }
 END_TEST
 
+/* The clock of the process that appended first was ahead. */
+START_TEST(a_record_is_not_swept_before_its_predecessor) {
+  bus_set(SKY_CODE_UNAVAILABLE, false);
+  sky_manual_clock_advance_ms(&manual, 60000);
+  assert_ok(append("a", 0, 1, 1));
+  sky_manual_clock_advance_ms(&manual, -60000);
+  assert_ok(append("a", 1, 2, 1));
+  wait_until_idle();
+  bus_set(SKY_CODE_OK, false);
+  sky_manual_clock_advance_ms(&manual, 5000);
+  sweep(5000);
+  ck_assert_uint_eq(bus.count, 0);
+  sky_manual_clock_advance_ms(&manual, 60000);
+  sweep(5000);
+  ck_assert_str_eq(published(), "a:1 a:2 ");
+}
+END_TEST
+
 START_TEST(what_could_not_be_projected_is_not_published_before_it_is) {
   projection_fails = SKY_CODE_UNAVAILABLE;
   assert_ok(append("a", 0, 1, 1));
@@ -623,6 +641,7 @@ SKY_CHECK_MAIN_WITH("service/event_log", setup, teardown, events_are_loaded_in_o
                     a_crash_after_the_insert_is_swept, a_crash_before_the_insert_leaves_nothing,
                     a_crash_before_the_mark_publishes_again, a_broker_that_was_away_is_caught_up_with_in_order,
                     more_than_a_page_is_swept, young_records_are_left_to_the_relay,
+                    a_record_is_not_swept_before_its_predecessor,
                     what_could_not_be_projected_is_not_published_before_it_is,
                     one_aggregate_that_cannot_be_projected_does_not_stop_the_others,
                     more_than_can_wait_is_left_to_the_sweeper, a_hot_aggregate_keeps_its_order)

@@ -218,6 +218,21 @@ START_TEST(what_was_acknowledged_is_there_after_kill_9) {
 }
 END_TEST
 
+/* What a power cut spares depends on these, and no test can pull the plug. */
+START_TEST(commits_are_synced_to_a_write_ahead_log) {
+  sky_store_close(open_store(&documents));
+  ck_assert_str_eq(ask("PRAGMA journal_mode"), "wal");
+  sqlite3 *db;
+  sqlite3_stmt *rows;
+  assert_ok(sky_sqlite_connect(&(SkySqlitePlace){.path = file}, true, &db));
+  ck_assert_int_eq(sqlite3_prepare_v2(db, "PRAGMA synchronous", -1, &rows, NULL), SQLITE_OK);
+  ck_assert_int_eq(sqlite3_step(rows), SQLITE_ROW);
+  ck_assert_int_eq(sqlite3_column_int(rows, 0), 2); /* FULL */
+  sqlite3_finalize(rows);
+  sqlite3_close(db);
+}
+END_TEST
+
 /* ---- locks and deadlines ---- */
 
 /* Holds the write lock as another process would. */
@@ -407,6 +422,7 @@ int main(void) {
       an_index_that_is_no_longer_declared_is_dropped_and_may_return,
       a_changed_index_is_made_anew,
       a_unique_index_over_duplicates_leaves_everything_as_it_was,
+      commits_are_synced_to_a_write_ahead_log,
       a_locked_file_is_unavailable_and_read_all_the_same,
       a_write_that_is_late_in_the_queue_is_not_done,
       a_full_queue_holds_writers_until_their_deadline,
