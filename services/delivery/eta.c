@@ -20,6 +20,7 @@ EtaEstimate eta_estimate(const EtaModel *model, const EtaInput *input) {
   EtaEstimate estimate = {.remaining_m = remaining_m};
   if (!input->picked_up)
     estimate.pickup_ms = input->now_ms + (int64_t)(to_pickup_m / speed * factor * SKY_MS_PER_S);
+  estimate.dropoff_ms = input->now_ms + (int64_t)(remaining_m / speed * factor * SKY_MS_PER_S);
   const double nearness = exp2(-remaining_m / HALF_LIFE_M);
   estimate.confidence = moving ? 0.8 + 0.2 * nearness : ASSUMED_CONFIDENCE * (0.5 + 0.5 * nearness);
   return estimate;
@@ -29,6 +30,5 @@ void eta_learn(EtaModel *model, int64_t estimated_ms, int64_t actual_ms) {
   if (estimated_ms <= 0 || actual_ms <= 0)
     return;
   const double ratio = fmin(MOST_FACTOR, fmax(LEAST_FACTOR, (double)actual_ms / (double)estimated_ms));
-  const double factor = model->history_factor * (1 - LEARNING_RATE) + model->history_factor * ratio * LEARNING_RATE;
-  model->history_factor = fmin(MOST_FACTOR, fmax(LEAST_FACTOR, factor));
+  model->history_factor += (ratio - model->history_factor) * LEARNING_RATE;
 }
