@@ -77,7 +77,9 @@ void nats_server_kill(NatsServer *server) {
 }
 
 void nats_server_pause(NatsServer *server) {
+  int state;
   kill(server->pid, SIGSTOP);
+  waitpid(server->pid, &state, WUNTRACED); /* on a busy machine it goes on for a while after the signal */
 }
 
 void nats_server_resume(NatsServer *server) {

@@ -1,17 +1,16 @@
 #!/usr/bin/env python3
 """All names of telemetry stand in lib/sky/telemetry/names.def, once; the libraries write them nowhere else.
 
-Run: test_names.py [SOURCE_ROOT]. The search is tested first on texts made for it.
+Run: test_names.py. The search is tested first on texts made for it.
 """
 
 import pathlib
 import re
-import sys
 import unittest
 
 NAME = re.compile(r'"((?:[a-z_]+\.)+[a-z_]+)"')
 ENTRY = re.compile(r'SKY_(?:ATTRIBUTE|METRIC)\(\s*(\w+),\s*"([^"]+)"')
-ROOT = pathlib.Path(sys.argv.pop(1) if len(sys.argv) > 1 else pathlib.Path(__file__).parents[3])
+ROOT = pathlib.Path(__file__).resolve().parents[3]
 TABLE = ROOT / "lib/sky/telemetry/names.def"
 
 
