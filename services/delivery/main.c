@@ -40,6 +40,10 @@ static SkyStatus start(void *self, SkyService *service) {
   return sky_service_every(service, "publish what was left unpublished", SWEEP_PERIOD_MS, sweep, delivery);
 }
 
+static void draining(void *self, SkyService *service) {
+  live_end_watches(((Delivery *)self)->service.live);
+}
+
 static void stop(void *self, SkyService *service) {
   Delivery *delivery = self;
   delivery_events_stop(&delivery->events);
@@ -71,6 +75,7 @@ int main(int argc, char **argv) {
                                            .streams = streams,
                                            .stream_count = sizeof(streams) / sizeof(streams[0]),
                                            .start = start,
+                                           .draining = draining,
                                            .stop = stop,
                                            .self = &delivery};
   return sky_service_main(argc, argv, &definition);

@@ -12,6 +12,8 @@
 
 #include "fabrikam/ingestion/v1/ingestion.sky.h"
 
+typedef struct IngestionWatches IngestionWatches;
+
 typedef struct IngestionService {
   SkyBus *bus;
   SkyRpc *rpc;
@@ -19,6 +21,7 @@ typedef struct IngestionService {
   SkyClient *delivery;
   const SkyClock *clock;
   const SkyRandom *random;
+  IngestionWatches *watches;
 } IngestionService;
 
 /* service must outlive the server. */
@@ -41,6 +44,10 @@ SkyStatus ingestion_get(void *self, SkyCall *call, const ingestion_GetDeliveryRe
 SkyStatus ingestion_list(void *self, SkyCall *call, const ingestion_ListDeliveryRequestsRequest *request,
                          ingestion_ListDeliveryRequestsResponse *response);
 /* watch.c */
+SKY_MUST_USE SkyStatus ingestion_watches_create(IngestionWatches **ret);
+void ingestion_watches_destroy(IngestionWatches *watches); /* the server is drained; NULL-safe */
+/* Ends every watcher's call with UNAVAILABLE, so that clients go to another replica. New ones are refused. */
+void ingestion_watches_end(IngestionWatches *watches);
 SkyStatus ingestion_watch(void *self, SkyCall *call, const ingestion_WatchDeliveryRequestRequest *request);
 
 /* change.c */

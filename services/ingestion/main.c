@@ -11,7 +11,16 @@ static SkyStatus start(void *self, SkyService *service) {
                                   .delivery = sky_service_peer(service, "delivery"),
                                   .clock = sky_service_clock(service),
                                   .random = sky_service_random(service)};
+  SKY_TRY(ingestion_watches_create(&ingestion->watches));
   return sky_server_add(sky_service_server(service), ingestion_service_bind(ingestion));
+}
+
+static void draining(void *self, SkyService *service) {
+  ingestion_watches_end(((IngestionService *)self)->watches);
+}
+
+static void stop(void *self, SkyService *service) {
+  ingestion_watches_destroy(((IngestionService *)self)->watches);
 }
 
 int main(int argc, char **argv) {
@@ -26,6 +35,8 @@ int main(int argc, char **argv) {
                                            .stream_count = 1,
                                            .peers = peers,
                                            .start = start,
+                                           .draining = draining,
+                                           .stop = stop,
                                            .self = &ingestion};
   return sky_service_main(argc, argv, &definition);
 }

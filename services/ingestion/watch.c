@@ -19,12 +19,69 @@
 enum { ARENA_BYTES = 1 << 20, EVENT_ID_SIZE = 24 };
 
 typedef struct Forward {
+  struct Forward *next, *previous; /* in watches, with its mutex */
+  IngestionWatches *watches;
   SkyCall *call;
   pthread_mutex_t mutex;
   SkyClientStream *stream; /* NULL until open */
   bool cancelled;
   unsigned owners;
 } Forward;
+
+struct IngestionWatches {
+  pthread_mutex_t mutex;
+  Forward *first;
+  bool ended;
+};
+
+SkyStatus ingestion_watches_create(IngestionWatches **ret) {
+  IngestionWatches *watches = calloc(1, sizeof(*watches));
+  if (watches == NULL)
+    return sky_status_no_memory();
+  pthread_mutex_init(&watches->mutex, NULL);
+  *ret = watches;
+  return SKY_OK;
+}
+
+void ingestion_watches_destroy(IngestionWatches *watches) {
+  if (watches == NULL)
+    return;
+  pthread_mutex_destroy(&watches->mutex);
+  free(watches);
+}
+
+static SkyStatus going_down(void) {
+  return SKY_UNAVAILABLE("the service is going down; watch again");
+}
+
+static bool enlist(Forward *forward) {
+  IngestionWatches *watches = forward->watches;
+  pthread_mutex_lock(&watches->mutex);
+  const bool open = !watches->ended;
+  if (open) {
+    forward->next = watches->first;
+    if (watches->first != NULL)
+      watches->first->previous = forward;
+    watches->first = forward;
+  }
+  pthread_mutex_unlock(&watches->mutex);
+  return open;
+}
+
+/* Returns whether all watches have been ended. */
+static bool delist(Forward *forward) {
+  IngestionWatches *watches = forward->watches;
+  pthread_mutex_lock(&watches->mutex);
+  if (forward->previous != NULL)
+    forward->previous->next = forward->next;
+  else
+    watches->first = forward->next;
+  if (forward->next != NULL)
+    forward->next->previous = forward->previous;
+  const bool ended = watches->ended;
+  pthread_mutex_unlock(&watches->mutex);
+  return ended;
+}
 
 static void forward_unref(Forward *forward) {
   pthread_mutex_lock(&forward->mutex);
@@ -63,17 +120,34 @@ static void on_message(void *user, SkyClientStream *stream, const workflow_Watch
 
 static void on_done(void *user, SkyStatus status) {
   Forward *forward = user;
+  if (delist(forward) && status != SKY_OK) {
+    sky_status_free(status);
+    status = going_down();
+  }
   sky_call_finish(forward->call, status);
   forward_unref(forward);
 }
 
-static void on_cancel(void *user, SkyCall *call) {
-  Forward *forward = user;
+/* Ends the stream, now or as soon as it is open; on_done() follows. */
+static void cancel_stream(Forward *forward) {
   pthread_mutex_lock(&forward->mutex);
   forward->cancelled = true;
   if (forward->stream != NULL)
     sky_client_stream_cancel(forward->stream);
   pthread_mutex_unlock(&forward->mutex);
+}
+
+static void on_cancel(void *user, SkyCall *call) {
+  cancel_stream(user);
+}
+
+/* A forward that is enlisted is alive: on_done() takes it out before it lets it go. */
+void ingestion_watches_end(IngestionWatches *watches) {
+  pthread_mutex_lock(&watches->mutex);
+  watches->ended = true;
+  for (Forward *forward = watches->first; forward != NULL; forward = forward->next)
+    cancel_stream(forward);
+  pthread_mutex_unlock(&watches->mutex);
 }
 
 static void keep_stream(Forward *forward, SkyClientStream *stream) {
@@ -109,8 +183,13 @@ SkyStatus ingestion_watch(void *self, SkyCall *call, const ingestion_WatchDelive
   Forward *forward = calloc(1, sizeof(*forward));
   if (forward == NULL)
     return sky_status_no_memory();
-  *forward = (Forward){.call = call, .owners = 2};
+  *forward = (Forward){.watches = service->watches, .call = call, .owners = 2};
   pthread_mutex_init(&forward->mutex, NULL);
+  if (!enlist(forward)) {
+    pthread_mutex_destroy(&forward->mutex);
+    free(forward);
+    return going_down();
+  }
   SkyStatus deferred = sky_call_defer(call);
   sky_call_on_cancel(call, on_cancel, forward);
   open_stream(service, forward, request);
