@@ -147,6 +147,15 @@ void sky_call_on_cancel(SkyCall *call, void (*cancelled)(void *user, SkyCall *ca
   pthread_mutex_unlock(&call->lock);
 }
 
+void sky_call_request_cancel(SkyCall *call) {
+  pthread_mutex_lock(&call->lock);
+  if (!call->ended) {
+    atomic_store_explicit(&call->cancelled, true, memory_order_release);
+    post(call);
+  }
+  pthread_mutex_unlock(&call->lock);
+}
+
 void sky_call_on_writable(SkyCall *call, void (*writable)(void *user, SkyCall *call), void *user) {
   pthread_mutex_lock(&call->lock);
   call->on_writable = writable;

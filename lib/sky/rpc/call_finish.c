@@ -46,6 +46,15 @@ static SkyStatus name_deadline(const SkyCall *call, SkyStatus status) {
   return SKY_DEADLINE_EXCEEDED("the deadline of the call has passed");
 }
 
+/* Streams that a drain has cancelled may be opened again elsewhere, and the code says so. */
+static SkyStatus name_drain(SkyCall *call, SkyStatus status) {
+  if (sky_status_code(status) != SKY_CODE_CANCELLED || !atomic_load(&call->server->draining) ||
+      atomic_load(&call->client_gone))
+    return status;
+  sky_status_free(status);
+  return SKY_UNAVAILABLE("the server is shutting down");
+}
+
 static void end_interceptors(SkyCall *call, SkyStatus *status) {
   while (call->begun > 0) {
     const SkyServerInterceptor *interceptor = &call->server->interceptors[--call->begun];
@@ -72,7 +81,7 @@ static bool wait_for_sends(SkyCall *call, SkyStatus status) {
 
 void sky_call_end(SkyCall *call, SkyStatus status) {
   mark_ended(call);
-  status = name_deadline(call, status);
+  status = name_drain(call, name_deadline(call, status));
   end_interceptors(call, &status);
   count(call, status);
   if (!wait_for_sends(call, status))

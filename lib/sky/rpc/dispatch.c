@@ -163,6 +163,8 @@ void sky_call_accepted(SkyTag *tag, bool ok) {
   if (!atomic_load_explicit(&server->draining, memory_order_relaxed))
     (void)sky_server_post_call(server, call->method);
   const bool admitted = admit(call);
+  if (call->method->descriptor != NULL && call->method->descriptor->kind != SKY_UNARY)
+    sky_server_link_stream(call);
   if (call->method->descriptor == NULL) {
     answer_unknown_method(call);
   } else if (admitted) {

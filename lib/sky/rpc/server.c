@@ -25,6 +25,7 @@ enum {
   KEEPALIVE_MS = 60 * 1000,
   KEEPALIVE_TIMEOUT_MS = 20 * 1000,
   MAX_METADATA = 16 << 10,
+  STREAM_GRACE_MS = 500,  /* for streams that have an end, when the server drains */
   CANCEL_GRACE_MS = 5000, /* for handlers to notice that they have been cancelled */
 };
 
@@ -216,6 +217,10 @@ static bool is_shut_down(const SkyServer *server) {
   return server->shutdown_done;
 }
 
+static bool has_only_streams(const SkyServer *server) {
+  return server->shutdown_done || server->calls_active == server->streams_active;
+}
+
 static bool has_no_calls(const SkyServer *server) {
   return server->calls_alive == 0;
 }
@@ -242,6 +247,28 @@ static bool begin_shutdown(SkyServer *server) {
   return begin;
 }
 
+static int64_t now_ms(void) {
+  return sky_clock_monotonic_ns(sky_clock_system_borrow()) / SKY_NS_PER_MS;
+}
+
+static int64_t at_most(int64_t value, int64_t limit) {
+  return value < limit ? value : limit;
+}
+
+/*
+ * Unary calls have all the time; many streams have no end of their own, so those that outlive the unary calls by a
+ * moment (or half of the time) are cancelled. True when everything has ended.
+ */
+static bool drain_calls(SkyServer *server, int64_t timeout_ms) {
+  const int64_t end_ms = now_ms() + timeout_ms;
+  (void)wait_until(server, has_only_streams, timeout_ms / 2);
+  if (wait_until(server, is_shut_down, at_most(STREAM_GRACE_MS, timeout_ms / 4)))
+    return true;
+  sky_server_cancel_streams(server);
+  const int64_t left_ms = end_ms - now_ms();
+  return wait_until(server, is_shut_down, left_ms > 0 ? left_ms : 0);
+}
+
 void sky_server_drain(SkyServer *server, int64_t timeout_ms) {
   assert(!sky_rpc_is_io_thread(server->rpc));
   sky_server_set_serving(server, false);
@@ -250,7 +277,7 @@ void sky_server_drain(SkyServer *server, int64_t timeout_ms) {
   atomic_store(&server->draining, true);
   sky_health_end_watches(server->health);
   grpc_server_shutdown_and_notify(server->core, server->rpc->queue, sky_tag_publish(&server->shutdown));
-  if (wait_until(server, is_shut_down, timeout_ms < 0 ? 0 : timeout_ms))
+  if (drain_calls(server, timeout_ms < 0 ? 0 : timeout_ms))
     return;
   grpc_server_cancel_all_calls(server->core);
   (void)wait_until(server, is_shut_down, CANCEL_GRACE_MS);

@@ -57,7 +57,8 @@ int sky_server_port(const SkyServer *server);
 void sky_server_set_serving(SkyServer *server, bool serving);
 /*
  * Graceful drain: health NOT_SERVING, no new calls, open calls may end until the deadline, then they are cancelled.
- * Blocks.
+ * Streams are cancelled when they outlive the unary calls by half a second, or half of the time; their clients see
+ * UNAVAILABLE. Blocks.
  */
 void sky_server_drain(SkyServer *server, int64_t timeout_ms);
 /* Drains with timeout 0 when that has not happened. NULL-safe. */

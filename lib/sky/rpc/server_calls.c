@@ -78,6 +78,7 @@ static void call_recycle(SkyCall *call) {
   call->begun = 0;
   atomic_store_explicit(&call->close_claimed, false, memory_order_relaxed);
   atomic_store_explicit(&call->cancelled, false, memory_order_relaxed);
+  atomic_store_explicit(&call->client_gone, false, memory_order_relaxed);
   call->ended = call->initial_sent = call->final_waits = call->reading = call->read_arrived = call->read_failed = false;
   call->core_cancelled = 0;
   call->on_cancel = NULL;
@@ -162,18 +163,56 @@ static void call_release_resources(SkyCall *call) {
   call->core = NULL;
 }
 
+static bool is_stream(const SkyCall *call) {
+  return call->method->descriptor != NULL && call->method->descriptor->kind != SKY_UNARY;
+}
+
+/* Streams are on a list so that a drain can end them; off it before the last reference goes. */
+void sky_server_link_stream(SkyCall *call) {
+  SkyServer *server = call->server;
+  pthread_mutex_lock(&server->lock);
+  server->streams_active += !call->method->built_in;
+  call->previous_stream = NULL;
+  call->next_stream = server->streams;
+  if (call->next_stream != NULL)
+    call->next_stream->previous_stream = call;
+  server->streams = call;
+  pthread_mutex_unlock(&server->lock);
+}
+
+static void unlink_stream(SkyCall *call) {
+  SkyServer *server = call->server;
+  pthread_mutex_lock(&server->lock);
+  if (call->previous_stream != NULL)
+    call->previous_stream->next_stream = call->next_stream;
+  else
+    server->streams = call->next_stream;
+  if (call->next_stream != NULL)
+    call->next_stream->previous_stream = call->previous_stream;
+  pthread_mutex_unlock(&server->lock);
+}
+
+void sky_server_cancel_streams(SkyServer *server) {
+  pthread_mutex_lock(&server->lock);
+  for (SkyCall *call = server->streams; call != NULL; call = call->next_stream)
+    sky_call_request_cancel(call);
+  pthread_mutex_unlock(&server->lock);
+}
+
 void sky_call_unref_(SkyCall *call) {
   if (atomic_fetch_sub_explicit(&call->refs, 1, memory_order_acq_rel) != 1)
     return;
   SkyServer *server = call->server;
   const bool was_active = call->core != NULL && !call->method->built_in;
+  const bool was_stream = was_active && is_stream(call);
   if (call->core != NULL)
     call_release_resources(call);
   call_give_back(call);
   pthread_mutex_lock(&server->lock);
   server->calls_alive--;
   server->calls_active -= was_active;
-  if (server->calls_alive == 0)
+  server->streams_active -= was_stream;
+  if (server->calls_alive == 0 || server->shutdown_begun)
     pthread_cond_broadcast(&server->changed);
   pthread_mutex_unlock(&server->lock);
 }
@@ -192,13 +231,17 @@ static void posted(SkyTag *tag, bool ok) {
 
 static void closed(SkyTag *tag, bool ok) {
   SkyCall *call = SKY_CONTAINER(tag, SkyCall, closed);
-  if (call->core_cancelled)
+  if (call->core_cancelled) {
+    atomic_store(&call->client_gone, true);
     sky_call_cancel_locally(call);
+  }
   sky_call_unref_(call);
 }
 
 static void finished(SkyTag *tag, bool ok) {
   SkyCall *call = SKY_CONTAINER(tag, SkyCall, finished);
   (void)sky_timer_heap_remove(&call->server->rpc->timers, &call->timer);
+  if (is_stream(call))
+    unlink_stream(call);
   sky_call_unref_(call);
 }

@@ -57,6 +57,7 @@ struct SkyCall {
   SkyTimer timer;
   atomic_bool close_claimed; /* somebody starts RECV_CLOSE_ON_SERVER */
   atomic_bool cancelled;
+  atomic_bool client_gone; /* cancelled by the client, its connection or its deadline */
 
   pthread_mutex_t lock; /* guards what follows */
   pthread_cond_t callback_done;
@@ -82,6 +83,7 @@ struct SkyCall {
   SkyArena read_arena;
 
   SkyCall *next_free;
+  SkyCall *next_stream, *previous_stream; /* of the server's open streams; under its lock */
 };
 
 struct SkyServer {
@@ -107,8 +109,10 @@ struct SkyServer {
   atomic_uint_fast64_t started, succeeded, failed, shed;
   pthread_mutex_t lock; /* guards what follows */
   pthread_cond_t changed;
-  size_t calls_alive;  /* posted or open */
-  size_t calls_active; /* open, without those of built-in services */
+  size_t calls_alive;    /* posted or open */
+  size_t calls_active;   /* open, without those of built-in services */
+  size_t streams_active; /* those among them that are no unary calls */
+  SkyCall *streams;      /* open streams, built-in ones among them */
   bool is_started, shutdown_begun, shutdown_done;
 };
 
@@ -117,6 +121,9 @@ bool sky_server_post_call(SkyServer *server, SkyServerMethod *method); /* waits 
 void sky_call_ref_(SkyCall *call);
 void sky_call_unref_(SkyCall *call);
 void sky_server_free_calls(SkyServer *server);
+void sky_server_link_stream(SkyCall *call);
+/* Tells the handlers of all open streams that they are cancelled. */
+void sky_server_cancel_streams(SkyServer *server);
 
 /* dispatch.c */
 void sky_call_accepted(SkyTag *tag, bool ok);
@@ -126,6 +133,8 @@ void sky_call_watch_deadline(SkyCall *call); /* on the I/O thread */
 
 /* call.c */
 void sky_call_prepare_context(SkyCall *call); /* before the handler */
+/* Cancels the call, for a reason of ours, from any thread. */
+void sky_call_request_cancel(SkyCall *call);
 /* The client cancelled or the deadline passed; on the I/O thread. */
 void sky_call_cancel_locally(SkyCall *call);
 /* Callbacks run on the I/O thread between these two, and not at all once the call has ended. With the lock held and

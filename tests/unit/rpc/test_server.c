@@ -355,6 +355,27 @@ START_TEST(at_the_end_of_the_drain_open_calls_are_cancelled) {
 }
 END_TEST
 
+START_TEST(draining_does_not_wait_for_streams_without_end) {
+  Outcome outcome = {.lock = PTHREAD_MUTEX_INITIALIZER};
+  Sky__Test__V1__Echo request = SKY__TEST__V1__ECHO__INIT;
+  SkyClientStream *stream = NULL;
+  start_server(NULL, (SkyServerOptions){0});
+  start_client((SkyClientOptions){0});
+  const SkyClientStreamHandler handler = {.on_message = ignore_message, .on_done = stream_done, .user = &outcome};
+  ck_assert_ptr_null(sky_client_stream_open(client, &echo_methods[ECHO_WATCH], NULL, &request.base, handler, &stream));
+  SKY_CHECK_EVENTUALLY(echo_service_deferred(&service) == 1);
+  const SkyContext background = sky_context_background();
+  const SkyContext before = sky_context_with_timeout_ms(&background, 100000);
+  sky_server_drain(server, 60000);
+  ck_assert_int_gt(sky_context_remaining_ms(&before), 60000);
+  SKY_CHECK_EVENTUALLY(is_done(&outcome));
+  ck_assert_int_eq(outcome.code, SKY_CODE_UNAVAILABLE);
+  ck_assert_uint_eq(echo_service_cancelled(&service), 1);
+  sky_client_stream_unref(stream);
+  teardown();
+}
+END_TEST
+
 START_TEST(a_server_is_destroyed_with_calls_open) {
   Outcome deferred, blocked;
   SkyClientReader *reader = NULL;
@@ -462,5 +483,6 @@ SKY_CHECK_MAIN("rpc/server", a_full_queue_turns_calls_away_with_the_time_to_retr
                interceptors_run_in_order_and_back, metadata_crosses_in_both_directions,
                illegal_metadata_is_refused_before_it_is_sent, a_port_in_use_is_an_error_that_names_it,
                draining_waits_for_open_calls, at_the_end_of_the_drain_open_calls_are_cancelled,
-               a_server_is_destroyed_with_calls_open, a_client_is_destroyed_with_streams_open,
-               a_client_finds_its_server_again, a_server_that_was_never_started_is_destroyed, many_threads_call_at_once)
+               draining_does_not_wait_for_streams_without_end, a_server_is_destroyed_with_calls_open,
+               a_client_is_destroyed_with_streams_open, a_client_finds_its_server_again,
+               a_server_that_was_never_started_is_destroyed, many_threads_call_at_once)
