@@ -8,7 +8,8 @@
 #include <sky/core/time.h>
 #include <sky/service/resource.h>
 
-enum { MAX_ORDER_BYTES = 64 * 1024, FIELD_SIZE = 128, NAME_BYTES = 512 };
+/* The contract bounds owner (64) and key (255) in characters, of up to 4 bytes each. */
+enum { MAX_ORDER_BYTES = 64 * 1024, FIELD_SIZE = 128, NAME_BYTES = 4 * (64 + 255) + 2 };
 static const int64_t TOLERANCE_MS = 60000; /* a client's clock may be late, and so may its network */
 static const double SAME_PLACE_M = 1;
 
@@ -53,7 +54,7 @@ void order_request_id(const char *owner_id, const char *idempotency_key, int64_t
   if (idempotency_key[0] == '\0') {
     uuid = sky_uuid_v7(now_ms, random);
   } else {
-    /* The contract bounds owner (64) and key (255), and neither can hold the newline between them. */
+    /* No owner id holds a newline, so that no two pairs of owner and key have one name. */
     snprintf(name, sizeof(name), "%s\n%s", owner_id, idempotency_key);
     uuid = sky_uuid_v5(&requests, sky_str(name));
   }

@@ -7,6 +7,8 @@
 #include <sky/core/time.h>
 
 enum { ETAG_SIZE = 24 };
+/* 0001-01-01 and the last second of 9999: the range of google.protobuf.Timestamp. */
+static const int64_t MIN_SECONDS = -62135596800, MAX_SECONDS = 253402300799;
 
 protobuf_Timestamp *sky_timestamp_create(SkyArena *arena, int64_t unix_ms) {
   protobuf_Timestamp *timestamp = protobuf_Timestamp_create(arena);
@@ -23,7 +25,12 @@ protobuf_Timestamp *sky_timestamp_create(SkyArena *arena, int64_t unix_ms) {
 }
 
 int64_t sky_timestamp_ms(const protobuf_Timestamp *timestamp) {
-  return timestamp == NULL ? 0 : timestamp->seconds * SKY_MS_PER_S + timestamp->nanos / SKY_NS_PER_MS;
+  if (timestamp == NULL)
+    return 0;
+  /* From a client it may say anything, and must not overflow. */
+  int64_t seconds = timestamp->seconds;
+  seconds = seconds < MIN_SECONDS ? MIN_SECONDS : seconds > MAX_SECONDS ? MAX_SECONDS : seconds;
+  return seconds * SKY_MS_PER_S + timestamp->nanos / SKY_NS_PER_MS;
 }
 
 static void format_etag(int64_t version, char text[ETAG_SIZE]) {

@@ -12,7 +12,8 @@
 
 #include "google/protobuf/timestamp.sky.h"
 
-/* Unix time in ms as a google.protobuf.Timestamp, and back (0 for NULL; parts of a ms are cut). */
+/* Unix time in ms as a google.protobuf.Timestamp, and back (0 for NULL; parts of a ms are cut; seconds outside of the
+ * years 1 to 9999 become the nearest inside). */
 protobuf_Timestamp *sky_timestamp_create(SkyArena *arena, int64_t unix_ms);
 int64_t sky_timestamp_ms(const protobuf_Timestamp *timestamp);
 

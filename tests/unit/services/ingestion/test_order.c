@@ -1,0 +1,258 @@
+/* What an order must be beyond the contract's rules, and which id a request gets. */
+#include "sky_check.h"
+
+#include <string.h>
+
+#include "ingestion/order.h"
+
+static const int64_t now_ms = 1795000000000;
+static const double seattle[] = {47.6062, -122.3321}, bellevue[] = {47.6101, -122.2015};
+
+static common_Location pickup, dropoff;
+static common_PackageInfo package;
+static protobuf_Timestamp pickup_time, deadline;
+static common_DeliveryOrder order;
+static SkySeededRandom seeded;
+
+static void locate(common_Location *location, const double place[2]) {
+  *location = (common_Location)common_Location_INIT;
+  common_Location_set_latitude(location, place[0]);
+  common_Location_set_longitude(location, place[1]);
+}
+
+static void setup(void) {
+  locate(&pickup, seattle);
+  locate(&dropoff, bellevue);
+  package = (common_PackageInfo)common_PackageInfo_INIT;
+  package.weight_kg = 2.5;
+  order = (common_DeliveryOrder)common_DeliveryOrder_INIT;
+  order.owner_id = "acme";
+  order.pickup_location = &pickup;
+  order.dropoff_location = &dropoff;
+  order.package_info = &package;
+  sky_seeded_random_init(&seeded, 7);
+}
+
+/* Times relative to now, in ms. */
+static void set_time(protobuf_Timestamp *time, protobuf_Timestamp **field, int64_t from_now_ms) {
+  *time = (protobuf_Timestamp)protobuf_Timestamp_INIT;
+  time->seconds = (now_ms + from_now_ms) / 1000;
+  time->nanos = (int32_t)((now_ms + from_now_ms) % 1000) * 1000000;
+  *field = time;
+}
+
+static void set_pickup_time(int64_t from_now_ms) {
+  set_time(&pickup_time, &order.pickup_time, from_now_ms);
+}
+
+static void set_deadline(int64_t from_now_ms) {
+  set_time(&deadline, &order.deadline, from_now_ms);
+}
+
+static void assert_accepted(void) {
+  SkyStatus status = order_check(&order, "order.", now_ms);
+  ck_assert_msg(status == SKY_OK, "%s", sky_status_message(status));
+}
+
+/* Exactly one fault, of this field. */
+static void assert_fault(const char *field) {
+  SkyStatus status = order_check(&order, "order.", now_ms);
+  ck_assert_int_eq(sky_status_code(status), SKY_CODE_INVALID_ARGUMENT);
+  ck_assert_uint_eq(sky_status_violation_count(status), 1);
+  ck_assert_str_eq(sky_status_violation(status, 0)->field, field);
+  ck_assert_uint_gt(strlen(sky_status_violation(status, 0)->description), 0);
+  sky_status_free(status);
+}
+
+static const char *request_id(const char *owner, const char *key) {
+  static char ids[4][SKY_UUID_TEXT_SIZE];
+  static size_t next;
+  char *id = ids[next++ % 4];
+  order_request_id(owner, key, now_ms, &seeded.random, id);
+  SkyUuid uuid;
+  ck_assert(sky_uuid_parse(sky_str(id), &uuid));
+  return id;
+}
+
+/* ---- checking ---- */
+
+START_TEST(a_plain_order_needs_no_times) {
+  assert_accepted();
+}
+END_TEST
+
+START_TEST(an_order_with_times_in_order_is_accepted) {
+  set_pickup_time(3600000);
+  set_deadline(3600001);
+  assert_accepted();
+}
+END_TEST
+
+START_TEST(drop_off_at_the_pickup_is_refused) {
+  locate(&dropoff, seattle);
+  assert_fault("order.dropoff_location");
+}
+END_TEST
+
+START_TEST(altitude_makes_no_other_place) {
+  locate(&dropoff, seattle);
+  common_Location_set_altitude(&dropoff, 120);
+  assert_fault("order.dropoff_location");
+}
+END_TEST
+
+START_TEST(places_some_metres_apart_are_two) {
+  locate(&dropoff, seattle);
+  dropoff.latitude += 0.0001; /* about 11 m */
+  assert_accepted();
+}
+END_TEST
+
+START_TEST(a_pickup_in_the_past_is_refused_beyond_a_minute) {
+  set_pickup_time(-60000);
+  assert_accepted();
+  set_pickup_time(-60001);
+  assert_fault("order.pickup_time");
+}
+END_TEST
+
+START_TEST(a_deadline_that_is_over_is_refused) {
+  set_deadline(1);
+  assert_accepted();
+  set_deadline(0);
+  assert_fault("order.deadline");
+  set_deadline(-86400000);
+  assert_fault("order.deadline");
+}
+END_TEST
+
+START_TEST(a_deadline_not_after_the_pickup_is_refused) {
+  set_pickup_time(60000);
+  set_deadline(60000);
+  assert_fault("order.deadline");
+  set_deadline(59999);
+  assert_fault("order.deadline");
+}
+END_TEST
+
+START_TEST(times_at_the_ends_of_the_number_range_are_judged_too) {
+  set_pickup_time(0);
+  pickup_time.seconds = INT64_MIN;
+  assert_fault("order.pickup_time");
+  set_pickup_time(0);
+  set_deadline(0);
+  deadline.seconds = INT64_MAX;
+  assert_accepted();
+}
+END_TEST
+
+START_TEST(a_package_needs_a_weight_or_a_size) {
+  package.weight_kg = 0;
+  assert_fault("order.package_info");
+  package.size = common_PACKAGE_SIZE_SMALL;
+  assert_accepted();
+}
+END_TEST
+
+START_TEST(every_fault_is_named_under_the_prefix) {
+  locate(&dropoff, seattle);
+  set_pickup_time(-3600000);
+  set_deadline(-1);
+  package.weight_kg = 0;
+  SkyStatus status = order_check(&order, "items[3].order.", now_ms);
+  const char *const fields[] = {"items[3].order.dropoff_location", "items[3].order.pickup_time",
+                                "items[3].order.deadline", "items[3].order.package_info"};
+  ck_assert_uint_eq(sky_status_violation_count(status), 4);
+  for (size_t i = 0; i < 4; i++)
+    ck_assert_str_eq(sky_status_violation(status, i)->field, fields[i]);
+  sky_status_free(status);
+}
+END_TEST
+
+/* ---- ids ---- */
+
+START_TEST(the_same_owner_and_key_give_the_same_id) {
+  const char *first = request_id("acme", "order-17");
+  sky_seeded_random_init(&seeded, 99);
+  char later[SKY_UUID_TEXT_SIZE];
+  order_request_id("acme", "order-17", now_ms + 86400000, &seeded.random, later);
+  ck_assert_str_eq(first, later);
+  ck_assert_int_eq(first[14], '5');
+}
+END_TEST
+
+/* Stored requests are found again by their keys only while this id stays. Made by Python's uuid.uuid5(). */
+START_TEST(the_id_of_a_key_never_changes) {
+  ck_assert_str_eq(request_id("acme", "order-17"), "98465c8d-961f-5ffb-be3c-0f9bab2add0c");
+}
+END_TEST
+
+START_TEST(another_owner_or_key_gives_another_id) {
+  const char *id = request_id("acme", "order-17");
+  ck_assert_str_ne(id, request_id("acme", "order-18"));
+  ck_assert_str_ne(id, request_id("acme2", "order-17"));
+  ck_assert_str_ne(request_id("a", "bc"), request_id("ab", "c"));
+}
+END_TEST
+
+/* The contract counts characters: a key of 255 may have 1020 bytes, and the last of them counts like the first. */
+START_TEST(the_whole_of_a_long_key_counts) {
+  char owner[65], key[1021], other[1021];
+  memset(owner, 'o', 64);
+  owner[64] = '\0';
+  for (int i = 0; i < 255; i++)
+    memcpy(key + 4 * i, "\xF0\x9F\x9A\x81", 4);
+  key[1020] = '\0';
+  memcpy(other, key, sizeof(key));
+  other[1019] = '\x82';
+  ck_assert_str_ne(request_id(owner, key), request_id(owner, other));
+}
+END_TEST
+
+START_TEST(without_a_key_every_request_is_new_and_ordered_by_time) {
+  const char *first = request_id("acme", ""), *second = request_id("acme", "");
+  ck_assert_str_ne(first, second);
+  ck_assert_int_eq(first[14], '7');
+  char later[SKY_UUID_TEXT_SIZE];
+  order_request_id("acme", "", now_ms + 1, &seeded.random, later);
+  ck_assert_int_lt(strcmp(first, later), 0);
+}
+END_TEST
+
+/* ---- sameness ---- */
+
+START_TEST(an_equal_order_elsewhere_in_memory_is_the_same) {
+  common_Location other_pickup = pickup;
+  char owner[] = "acme";
+  common_DeliveryOrder other = order;
+  other.pickup_location = &other_pickup;
+  other.owner_id = owner;
+  ck_assert(order_is_same(&order, &other));
+}
+END_TEST
+
+START_TEST(any_difference_makes_another_order) {
+  common_PackageInfo heavier = package;
+  heavier.weight_kg = 2.6;
+  common_DeliveryOrder other = order;
+  other.package_info = &heavier;
+  ck_assert(!order_is_same(&order, &other));
+  other = order;
+  other.expedited = true;
+  ck_assert(!order_is_same(&order, &other));
+  other = order;
+  set_deadline(1000);
+  ck_assert(!order_is_same(&order, &other));
+}
+END_TEST
+
+SKY_CHECK_MAIN_WITH("ingestion/order", setup, NULL, a_plain_order_needs_no_times,
+                    an_order_with_times_in_order_is_accepted, drop_off_at_the_pickup_is_refused,
+                    altitude_makes_no_other_place, places_some_metres_apart_are_two,
+                    a_pickup_in_the_past_is_refused_beyond_a_minute, a_deadline_that_is_over_is_refused,
+                    a_deadline_not_after_the_pickup_is_refused, times_at_the_ends_of_the_number_range_are_judged_too,
+                    a_package_needs_a_weight_or_a_size, every_fault_is_named_under_the_prefix,
+                    the_same_owner_and_key_give_the_same_id, the_id_of_a_key_never_changes,
+                    another_owner_or_key_gives_another_id, the_whole_of_a_long_key_counts,
+                    without_a_key_every_request_is_new_and_ordered_by_time,
+                    an_equal_order_elsewhere_in_memory_is_the_same, any_difference_makes_another_order)
