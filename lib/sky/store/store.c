@@ -1,7 +1,10 @@
 #include <sky/store/store.h>
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include <sky/store/document.h>
 #include <sky/store/driver.h>
@@ -60,10 +63,21 @@ static SkyStatus open_driver(SkyStore *store, const SkyStoreOptions *options) {
   return SKY_INVALID_ARGUMENT("store must be sqlite:DIR, sqlite::memory: or mongodb://...");
 }
 
+/*
+ * libmongoc keeps counters in shared memory, made while it is loaded, and removes the file at exit only: every kill -9
+ * would leave one behind for ever. We do not read them.
+ */
+static void unlink_mongo_counters(void) {
+  char name[32];
+  snprintf(name, sizeof(name), "/mongoc-%u", (unsigned)getpid());
+  shm_unlink(name);
+}
+
 SkyStatus sky_store_open(const SkyStoreOptions *options, SkyStore **ret) {
   SkyStore *store = calloc(1, sizeof(*store));
   if (store == NULL)
     return sky_status_no_memory();
+  unlink_mongo_counters();
   sky_store_meter_init(&store->meter, options->metrics, options->uri);
   SkyStatus status = schemas_create(store, options);
   if (status == SKY_OK)

@@ -43,6 +43,7 @@ static void exec_program(const Process *process, const char *const *arguments) {
   int log = open(process->log, O_WRONLY | O_CREAT | O_APPEND, 0600);
   dup2(log, STDOUT_FILENO);
   dup2(log, STDERR_FILENO);
+  setenv("MONGOC_DISABLE_SHM", "1", 1); /* or libmongoc may warn of another process's leftovers while it is loaded */
   execv(getenv("GREETER"), (char *const *)arguments);
   _exit(127);
 }

@@ -123,7 +123,7 @@ START_TEST(the_process_is_measured) {
   ck_assert_ptr_null(status);
   static const char *const names[] = {"process_cpu_time_seconds_total{cpu_mode=\"user\"} ",
                                       "process_memory_usage_bytes ",
-                                      "process_thread_count 1\n",
+                                      "process_thread_count ",
                                       "process_unix_file_descriptor_count ",
                                       "process_uptime_seconds ",
                                       "process_context_switches_total{process_context_switch_type=\"voluntary\"} ",
