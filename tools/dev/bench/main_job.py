@@ -23,7 +23,7 @@ wrk.headers["Content-Type"] = "application/json"
 local n = 0
 function request()
   n = n + 1
-  local north, east = 47.58 + (n % 97) * 0.001, -122.38 + (n % 89) * 0.001
+  local north, east = 47.58 + (n %% 97) * 0.001, -122.38 + (n %% 89) * 0.001
   return wrk.format(nil, nil, nil, string.format(
     '{"ownerId": "%s", "packageInfo": {"weightKg": 1}, "pickupLocation": {"latitude": %%.4f, "longitude": %%.4f}, ' ..
     '"dropoffLocation": {"latitude": %%.4f, "longitude": %%.4f}}', north, east, north + 0.009, east))
