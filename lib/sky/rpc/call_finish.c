@@ -12,7 +12,7 @@
 #include <sky/rpc/slices.h>
 #include <sky/rpc/status_proto.h>
 
-enum { MAX_STATUS_MESSAGE = 2048, FINAL_OPS = 4 };
+enum { MAX_STATUS_MESSAGE = 1024 /* three times that when every byte is escaped */, FINAL_OPS = 4 };
 
 static char deferred_marker; /* its address is the status "not ended yet"; never dereferenced */
 

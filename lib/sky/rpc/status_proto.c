@@ -45,7 +45,7 @@ static void append_pair(SkyBuf *out, uint32_t field, uint32_t first_field, const
   sky_wire_end_bytes(out, pair);
 }
 
-static void encode_error_info(const SkyError *status, SkyBuf *out) {
+static void encode_error_info(const SkyError *status, size_t unused, SkyBuf *out) {
   const char *reason = sky_status_reason(status), *key, *value;
   if (reason != NULL)
     append_text(out, ERROR_INFO_REASON, reason);
@@ -53,7 +53,7 @@ static void encode_error_info(const SkyError *status, SkyBuf *out) {
     append_pair(out, ERROR_INFO_METADATA, ENTRY_KEY, key, value);
 }
 
-static void encode_retry_info(const SkyError *status, SkyBuf *out) {
+static void encode_retry_info(const SkyError *status, size_t unused, SkyBuf *out) {
   const uint64_t delay_ms = (uint64_t)sky_status_retry_after_ms(status);
   const size_t delay = begin_field(out, RETRY_INFO_DELAY);
   sky_wire_append_uint64(out, DURATION_SECONDS, delay_ms / SKY_MS_PER_S);
@@ -61,32 +61,42 @@ static void encode_retry_info(const SkyError *status, SkyBuf *out) {
   sky_wire_end_bytes(out, delay);
 }
 
-static void encode_bad_request(const SkyError *status, SkyBuf *out) {
-  for (size_t i = 0; i < sky_status_violation_count(status); i++) {
+static void encode_bad_request(const SkyError *status, size_t violations, SkyBuf *out) {
+  for (size_t i = 0; i < violations; i++) {
     const SkyFieldViolation *violation = sky_status_violation(status, i);
     append_pair(out, BAD_REQUEST_VIOLATIONS, VIOLATION_FIELD, violation->field, violation->description);
   }
 }
 
-static void append_detail(const SkyError *status, const char *type_url, void (*encode)(const SkyError *, SkyBuf *),
-                          SkyBuf *out) {
+typedef void (*Encode)(const SkyError *status, size_t violations, SkyBuf *out);
+
+static void append_detail(const SkyError *status, const char *type_url, Encode encode, size_t violations, SkyBuf *out) {
   const size_t any = begin_field(out, STATUS_DETAILS);
   append_text(out, ANY_TYPE_URL, type_url);
   const size_t value = begin_field(out, ANY_VALUE);
-  encode(status, out);
+  encode(status, violations, out);
   sky_wire_end_bytes(out, value);
   sky_wire_end_bytes(out, any);
 }
 
-void sky_status_encode(const SkyError *status, SkyBuf *out) {
+static void encode_with(const SkyError *status, size_t violations, SkyBuf *out) {
   sky_wire_append_uint64(out, STATUS_CODE, (uint64_t)sky_status_code(status));
   append_text(out, STATUS_MESSAGE, sky_status_message(status));
   if (sky_status_reason(status) != NULL || has_metadata(status))
-    append_detail(status, TYPE_PREFIX "ErrorInfo", encode_error_info, out);
+    append_detail(status, TYPE_PREFIX "ErrorInfo", encode_error_info, 0, out);
   if (sky_status_retry_after_ms(status) >= 0)
-    append_detail(status, TYPE_PREFIX "RetryInfo", encode_retry_info, out);
-  if (sky_status_violation_count(status) > 0)
-    append_detail(status, TYPE_PREFIX "BadRequest", encode_bad_request, out);
+    append_detail(status, TYPE_PREFIX "RetryInfo", encode_retry_info, 0, out);
+  if (violations > 0)
+    append_detail(status, TYPE_PREFIX "BadRequest", encode_bad_request, violations, out);
+}
+
+void sky_status_encode(const SkyError *status, SkyBuf *out) {
+  size_t violations = sky_status_violation_count(status);
+  encode_with(status, violations, out);
+  for (; out->failed && violations > 0; encode_with(status, violations, out)) {
+    violations /= 2;
+    sky_buf_clear(out);
+  }
 }
 
 /* Text of a peer: what is no UTF-8 is dropped, a NUL ends it, and its length is bounded. */

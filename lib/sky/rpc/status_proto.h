@@ -9,13 +9,14 @@
 #include <sky/core/buf.h>
 #include <sky/core/status.h>
 
-enum { SKY_STATUS_DETAILS_MAX_BYTES = 8192 }; /* what peers accept as metadata */
+/* What peers accept as metadata by default is 8 KiB in all, and these bytes travel in base64. */
+enum { SKY_STATUS_DETAILS_MAX_BYTES = 4096 };
 
 #define SKY_STATUS_DETAILS_KEY "grpc-status-details-bin"
 
 /* True when the status says more than its code and message. */
 bool sky_status_has_details(const SkyError *status);
-/* Appends google.rpc.Status. What does not fit into the buffer's maximum makes it fail. */
+/* Writes google.rpc.Status, with as many of the violations as fit into the buffer's maximum. */
 void sky_status_encode(const SkyError *status, SkyBuf *out);
 /*
  * An error of this code and message with the details found in the bytes. Malformed bytes lose the details, never the

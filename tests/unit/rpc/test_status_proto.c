@@ -62,6 +62,21 @@ START_TEST(all_details_survive_the_round_trip) {
 }
 END_TEST
 
+START_TEST(of_too_many_violations_the_first_ones_are_told) {
+  SkyStatus status = SKY_OK;
+  for (int i = 0; i < 32; i++)
+    sky_violations_add(&status, "items[10].a_field_with_a_long_name", "%d %0300d", i, 0);
+  status = sky_status_with_reason(status, "WHY");
+  sky_status_encode(status, &wire);
+  sky_status_free(status);
+  ck_assert(!wire.failed);
+  status = sky_status_decode(SKY_CODE_INVALID_ARGUMENT, SKY_STR(""), sky_buf_str(&wire));
+  ck_assert_uint_ge(sky_status_violation_count(status), 8);
+  ck_assert_str_eq(sky_status_reason(status), "WHY");
+  sky_status_free(status);
+}
+END_TEST
+
 START_TEST(details_of_other_types_are_skipped) {
   const size_t any_at = (sky_wire_append_varint(&wire, sky_wire_tag(3, SKY_WIRE_BYTES)), sky_wire_begin_bytes(&wire));
   sky_wire_append_bytes(&wire, 1, SKY_STR("type.googleapis.com/google.rpc.DebugInfo"));
@@ -102,4 +117,5 @@ END_TEST
 
 SKY_CHECK_MAIN_WITH("rpc/status_proto", setup, teardown, a_plain_status_needs_no_details,
                     the_bytes_are_those_of_google_rpc_status, all_details_survive_the_round_trip,
-                    details_of_other_types_are_skipped, no_bytes_lose_the_code, ok_stays_ok)
+                    of_too_many_violations_the_first_ones_are_told, details_of_other_types_are_skipped,
+                    no_bytes_lose_the_code, ok_stays_ok)
