@@ -115,6 +115,10 @@ static natsStatus set_limits(natsOptions *options) {
     result = natsOptions_SetWriteDeadline(options, WRITE_TIMEOUT_MS);
   if (result == NATS_OK)
     result = natsOptions_SetReconnectBufSize(options, RECONNECT_BUFFER_BYTES);
+  /* At once instead of by the flusher thread: measured on a busy machine, a publication that is waited for takes 0.25
+   * ms instead of 1.2, and half of the CPU time; one in a crowd costs a quarter more. */
+  if (result == NATS_OK)
+    result = natsOptions_SetSendAsap(options, true);
   /* One thread for all asynchronous subscriptions instead of one each: a watcher is a subscription. */
   if (result == NATS_OK)
     result = natsOptions_UseGlobalMessageDelivery(options, true);
