@@ -1,0 +1,127 @@
+/* Times and entity tags of resources. */
+#include "sky_check.h"
+
+#include <sky/core/time.h>
+#include <sky/service/resource.h>
+
+static SkyArena arena;
+
+static void setup(void) {
+  sky_arena_init(&arena, 1 << 16);
+}
+
+static void teardown(void) {
+  sky_arena_finish(&arena);
+}
+
+static int64_t ms(int64_t seconds, int32_t nanos) {
+  protobuf_Timestamp timestamp = protobuf_Timestamp_INIT;
+  timestamp.seconds = seconds;
+  timestamp.nanos = nanos;
+  return sky_timestamp_ms(&timestamp);
+}
+
+static void assert_timestamp(int64_t unix_ms, int64_t seconds, int32_t nanos) {
+  const protobuf_Timestamp *timestamp = sky_timestamp_create(&arena, unix_ms);
+  ck_assert_int_eq(timestamp->seconds, seconds);
+  ck_assert_int_eq(timestamp->nanos, nanos);
+  ck_assert_int_eq(sky_timestamp_ms(timestamp), unix_ms);
+}
+
+/* ---- times ---- */
+
+START_TEST(times_are_the_same_there_and_back) {
+  assert_timestamp(0, 0, 0);
+  assert_timestamp(1, 0, 1000000);
+  assert_timestamp(1795000000999, 1795000000, 999000000);
+}
+END_TEST
+
+/* google.protobuf.Timestamp: nanos count forward, also before 1970. */
+START_TEST(before_1970_nanos_still_count_forward) {
+  assert_timestamp(-1, -1, 999000000);
+  assert_timestamp(-1000, -1, 0);
+  assert_timestamp(-1001, -2, 999000000);
+}
+END_TEST
+
+START_TEST(the_ends_of_the_calendar_are_kept) {
+  assert_timestamp(sky_time_from_civil(1, 1, 1) * 1000, -62135596800, 0);
+  assert_timestamp(253402300799999, 253402300799, 999000000);
+}
+END_TEST
+
+START_TEST(parts_of_a_ms_are_cut) {
+  ck_assert_int_eq(ms(5, 1999999), 5001);
+  ck_assert_int_eq(ms(5, 999999), 5000);
+}
+END_TEST
+
+START_TEST(no_time_is_0) {
+  ck_assert_int_eq(sky_timestamp_ms(NULL), 0);
+}
+END_TEST
+
+START_TEST(times_outside_the_calendar_become_the_nearest_inside) {
+  ck_assert_int_eq(ms(INT64_MAX, 0), 253402300799000);
+  ck_assert_int_eq(ms(INT64_MIN, 0), -62135596800000);
+}
+END_TEST
+
+START_TEST(without_memory_there_is_none) {
+  SkyArena none;
+  sky_arena_init(&none, 1);
+  ck_assert_ptr_null(sky_timestamp_create(&none, 0));
+  ck_assert_ptr_null(sky_etag_create(&none, 1));
+  sky_arena_finish(&none);
+}
+END_TEST
+
+/* ---- entity tags ---- */
+
+static void assert_match(const char *if_match, int64_t version) {
+  SkyStatus status = sky_etag_check(if_match, version);
+  ck_assert_msg(status == SKY_OK, "%s", sky_status_message(status));
+}
+
+static void assert_mismatch(const char *if_match, int64_t version) {
+  SkyStatus status = sky_etag_check(if_match, version);
+  ck_assert_msg(sky_status_code(status) == SKY_CODE_ABORTED, "\"%s\" matches", if_match);
+  ck_assert_str_eq(sky_status_reason(status), "ETAG_MISMATCH");
+  sky_status_free(status);
+}
+
+START_TEST(a_tag_names_its_version) {
+  ck_assert_str_eq(sky_etag_create(&arena, 3), "v3");
+  ck_assert_str_eq(sky_etag_create(&arena, INT64_MAX), "v9223372036854775807");
+}
+END_TEST
+
+START_TEST(a_tag_matches_its_own_version_alone) {
+  for (int64_t version = 1; version < 12; version++) {
+    assert_match(sky_etag_create(&arena, version), version);
+    assert_mismatch(sky_etag_create(&arena, version), version + 1);
+  }
+  assert_mismatch("v1", 11);
+  assert_mismatch("v11", 1);
+}
+END_TEST
+
+START_TEST(nothing_and_a_star_match_every_version) {
+  assert_match("", 1);
+  assert_match("*", INT64_MAX);
+}
+END_TEST
+
+START_TEST(what_is_no_tag_matches_nothing) {
+  static const char *const wrong[] = {"1", "v", "V1", "v1 ", " v1", "v01", "v1,v2", "\"v1\"", "**"};
+  for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
+    assert_mismatch(wrong[i], 1);
+}
+END_TEST
+
+SKY_CHECK_MAIN_WITH("service/resource", setup, teardown, times_are_the_same_there_and_back,
+                    before_1970_nanos_still_count_forward, the_ends_of_the_calendar_are_kept, parts_of_a_ms_are_cut,
+                    no_time_is_0, times_outside_the_calendar_become_the_nearest_inside, without_memory_there_is_none,
+                    a_tag_names_its_version, a_tag_matches_its_own_version_alone,
+                    nothing_and_a_star_match_every_version, what_is_no_tag_matches_nothing)
