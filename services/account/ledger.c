@@ -13,7 +13,9 @@ typedef account_store_LedgerEntry Entry;
 
 enum { RECOUNT_MS = 30000, ARENA_BYTES = 32 << 20, SMALL_ARENA_BYTES = 64 * 1024, TOKEN_SIZE = 1024, MAX_TRIES = 8 };
 
+/* Never removed, so that it can be used without the ledger's mutex, which guards all of it but settled. */
 typedef struct Counter {
+  pthread_rwlock_t settled; /* written while the store is counted, read while an entry is on its way into both */
   char month[LEDGER_MONTH_SIZE];
   LedgerCounts counts;
   int64_t counted_ms; /* 0: never */
@@ -46,6 +48,11 @@ SkyStatus ledger_create(SkyStore *store, const SkyClock *clock, Ledger **ret) {
   return SKY_OK;
 }
 
+static void counter_free(Counter *counter) {
+  pthread_rwlock_destroy(&counter->settled);
+  free(counter);
+}
+
 void ledger_destroy(Ledger *ledger) {
   if (ledger == NULL)
     return;
@@ -53,7 +60,7 @@ void ledger_destroy(Ledger *ledger) {
   SkyStr key;
   void *counter;
   while (sky_map_next(ledger->counters, &cursor, &key, &counter))
-    free(counter);
+    counter_free(counter);
   sky_map_destroy(ledger->counters);
   pthread_mutex_destroy(&ledger->mutex);
   free(ledger);
@@ -103,69 +110,92 @@ static bool has_limits(const account_Plan *plan) {
   return plan->max_active_deliveries > 0 || plan->max_deliveries_per_month > 0;
 }
 
+static Counter *new_counter(void) {
+  Counter *counter = calloc(1, sizeof(*counter));
+  if (counter == NULL)
+    return NULL;
+  pthread_rwlockattr_t attributes;
+  pthread_rwlockattr_init(&attributes);
+  /* However many deliveries are entered, a count gets its turn. */
+  pthread_rwlockattr_setkind_np(&attributes, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
+  pthread_rwlock_init(&counter->settled, &attributes);
+  pthread_rwlockattr_destroy(&attributes);
+  return counter;
+}
+
 /* With the mutex held. NULL without memory or when the table is full. */
-static Counter *counter_of(Ledger *ledger, const char *account_id) {
-  Counter *counter = sky_map_get(ledger->counters, sky_str(account_id));
-  if (counter != NULL)
-    return counter;
-  counter = calloc(1, sizeof(*counter));
+static Counter *add_counter(Ledger *ledger, const char *account_id) {
+  Counter *counter = new_counter();
   if (counter == NULL)
     return NULL;
   SkyStatus status = sky_map_set(ledger->counters, sky_str(account_id), counter, NULL);
   if (status == SKY_OK)
     return counter;
   sky_status_free(status);
-  free(counter);
+  counter_free(counter);
   return NULL;
 }
 
-static bool is_stale(const Counter *counter, const account_Plan *plan, const char *month, int64_t now_ms) {
-  return counter->counted_ms == 0 || strcmp(counter->month, month) != 0 ||
-         (has_limits(plan) && now_ms - counter->counted_ms > RECOUNT_MS);
+static Counter *counter_of(Ledger *ledger, const char *account_id, bool create) {
+  pthread_mutex_lock(&ledger->mutex);
+  Counter *counter = sky_map_get(ledger->counters, sky_str(account_id));
+  if (counter == NULL && create)
+    counter = add_counter(ledger, account_id);
+  pthread_mutex_unlock(&ledger->mutex);
+  return counter;
 }
 
-/* Makes sure that the account's counts are there and fresh enough. The store is asked without the mutex. */
-static SkyStatus refresh(Ledger *ledger, const SkyContext *context, const account_Plan *plan, const char *account_id,
-                         const char *month) {
-  const int64_t now_ms = sky_clock_wall_ms(ledger->clock);
+static bool is_stale(Ledger *ledger, const Counter *counter, const account_Plan *plan, const char *month,
+                     int64_t now_ms) {
   pthread_mutex_lock(&ledger->mutex);
-  Counter *counter = counter_of(ledger, account_id);
-  const bool stale = counter != NULL && is_stale(counter, plan, month, now_ms);
+  const bool stale = counter->counted_ms == 0 || strcmp(counter->month, month) != 0 ||
+                     (has_limits(plan) && now_ms - counter->counted_ms > RECOUNT_MS);
   pthread_mutex_unlock(&ledger->mutex);
-  if (counter == NULL)
-    return SKY_RESOURCE_EXHAUSTED("too many accounts");
-  if (!stale)
-    return SKY_OK;
+  return stale;
+}
+
+static SkyStatus recount(Ledger *ledger, const SkyContext *context, Counter *counter, const char *account_id,
+                         const char *month, int64_t now_ms) {
   LedgerCounts counts;
   SKY_TRY(count(ledger, context, account_id, month, &counts));
   pthread_mutex_lock(&ledger->mutex);
-  counter = counter_of(ledger, account_id);
-  if (counter != NULL) {
-    counter->counts = counts;
-    counter->counted_ms = now_ms;
-    snprintf(counter->month, sizeof(counter->month), "%s", month);
-  }
+  counter->counts = counts;
+  counter->counted_ms = now_ms;
+  snprintf(counter->month, sizeof(counter->month), "%s", month);
   pthread_mutex_unlock(&ledger->mutex);
   return SKY_OK;
 }
 
-static void add_counts(Ledger *ledger, const char *account_id, const char *month, int change_month, int change_active) {
+/* Makes sure that the account's counts are there and fresh enough. While the store is counted nothing enters or leaves,
+ * so that no entry is counted twice or not at all. */
+static SkyStatus refresh(Ledger *ledger, const SkyContext *context, Counter *counter, const account_Plan *plan,
+                         const char *account_id, const char *month) {
+  const int64_t now_ms = sky_clock_wall_ms(ledger->clock);
+  if (!is_stale(ledger, counter, plan, month, now_ms))
+    return SKY_OK;
+  SkyStatus status = SKY_OK;
+  pthread_rwlock_wrlock(&counter->settled);
+  if (is_stale(ledger, counter, plan, month, now_ms)) /* nobody else has counted meanwhile */
+    status = recount(ledger, context, counter, account_id, month, now_ms);
+  pthread_rwlock_unlock(&counter->settled);
+  return status;
+}
+
+static void add_counts(Ledger *ledger, Counter *counter, const char *month, int change_month, int change_active) {
   pthread_mutex_lock(&ledger->mutex);
-  Counter *counter = sky_map_get(ledger->counters, sky_str(account_id));
-  if (counter != NULL && counter->counted_ms != 0) {
+  if (counter->counted_ms != 0) {
     if (strcmp(counter->month, month) == 0)
       counter->counts.month += change_month;
     counter->counts.active += change_active;
     if (counter->counts.active < 0)
-      counter->counts.active = 0; /* an end that was counted from the store already */
+      counter->counts.active = 0; /* one that another replica let in after the last count */
   }
   pthread_mutex_unlock(&ledger->mutex);
 }
 
-static LedgerCounts counts_of(Ledger *ledger, const char *account_id) {
+static LedgerCounts counts_of(Ledger *ledger, const Counter *counter) {
   pthread_mutex_lock(&ledger->mutex);
-  const Counter *counter = sky_map_get(ledger->counters, sky_str(account_id));
-  const LedgerCounts counts = counter == NULL ? (LedgerCounts){0} : counter->counts;
+  const LedgerCounts counts = counter->counts;
   pthread_mutex_unlock(&ledger->mutex);
   return counts;
 }
@@ -178,10 +208,9 @@ static SkyStatus plan_limit(const char *what, int64_t most) {
 }
 
 /* Checks and counts in one step, so that two requests cannot take the last place. */
-static SkyStatus take_place(Ledger *ledger, const account_Plan *plan, const char *account_id, LedgerCounts *ret) {
+static SkyStatus take_place(Ledger *ledger, Counter *counter, const account_Plan *plan, LedgerCounts *ret) {
   SkyStatus status = SKY_OK;
   pthread_mutex_lock(&ledger->mutex);
-  Counter *counter = sky_map_get(ledger->counters, sky_str(account_id));
   if (plan->max_active_deliveries > 0 && counter->counts.active >= plan->max_active_deliveries)
     status = plan_limit("deliveries at once", plan->max_active_deliveries);
   else if (plan->max_deliveries_per_month > 0 && counter->counts.month >= plan->max_deliveries_per_month)
@@ -206,22 +235,30 @@ static SkyStatus find_entry(Ledger *ledger, const SkyContext *context, const cha
   return SKY_OK;
 }
 
-static SkyStatus enter_new(Ledger *ledger, const SkyContext *context, const account_Plan *plan, const char *account_id,
-                           const char *delivery_id, const char *month, bool expedited, LedgerCounts *ret) {
-  SKY_TRY(take_place(ledger, plan, account_id, ret));
-  Entry entry = account_store_LedgerEntry_INIT;
-  entry.id = delivery_id;
-  entry.account_id = account_id;
-  entry.month = month;
-  entry.active = true;
-  entry.expedited = expedited;
-  SkyStatus status = sky_store_insert(ledger->store, context, &account_ledger, &entry.base);
+static SkyStatus enter_new(Ledger *ledger, const SkyContext *context, Counter *counter, const account_Plan *plan,
+                           const Entry *entry, LedgerCounts *ret) {
+  SKY_TRY(take_place(ledger, counter, plan, ret));
+  SkyStatus status = sky_store_insert(ledger->store, context, &account_ledger, &entry->base);
   if (status != SKY_OK)
-    add_counts(ledger, account_id, month, -1, -1);
+    add_counts(ledger, counter, entry->month, -1, -1);
   if (sky_status_take(&status, SKY_CODE_ALREADY_EXISTS)) { /* entered by a repeat of the same request */
-    *ret = counts_of(ledger, account_id);
+    *ret = counts_of(ledger, counter);
     return SKY_OK;
   }
+  return status;
+}
+
+static SkyStatus enter_once(Ledger *ledger, const SkyContext *context, Counter *counter, const account_Plan *plan,
+                            const Entry *wanted, LedgerCounts *ret) {
+  SkyArena arena;
+  Entry *entry;
+  sky_arena_init(&arena, SMALL_ARENA_BYTES);
+  SkyStatus status = find_entry(ledger, context, wanted->id, &arena, &entry, NULL);
+  if (status == SKY_OK && entry == NULL)
+    status = enter_new(ledger, context, counter, plan, wanted, ret);
+  else if (status == SKY_OK)
+    *ret = counts_of(ledger, counter);
+  sky_arena_finish(&arena);
   return status;
 }
 
@@ -229,20 +266,35 @@ SkyStatus ledger_enter(Ledger *ledger, const SkyContext *context, const account_
                        const char *delivery_id, int64_t request_ms, bool expedited, LedgerCounts *ret) {
   char month[LEDGER_MONTH_SIZE];
   ledger_month(request_ms, month);
-  SKY_TRY(refresh(ledger, context, plan, account_id, month));
-  SkyArena arena;
-  Entry *entry;
-  sky_arena_init(&arena, SMALL_ARENA_BYTES);
-  SkyStatus status = find_entry(ledger, context, delivery_id, &arena, &entry, NULL);
-  if (status == SKY_OK && entry == NULL)
-    status = enter_new(ledger, context, plan, account_id, delivery_id, month, expedited, ret);
-  else if (status == SKY_OK)
-    *ret = counts_of(ledger, account_id);
-  sky_arena_finish(&arena);
+  Counter *counter = counter_of(ledger, account_id, true);
+  if (counter == NULL)
+    return SKY_RESOURCE_EXHAUSTED("too many accounts");
+  SKY_TRY(refresh(ledger, context, counter, plan, account_id, month));
+  Entry entry = account_store_LedgerEntry_INIT;
+  entry.id = delivery_id;
+  entry.account_id = account_id;
+  entry.month = month;
+  entry.active = true;
+  entry.expedited = expedited;
+  pthread_rwlock_rdlock(&counter->settled);
+  SkyStatus status = enter_once(ledger, context, counter, plan, &entry, ret);
+  pthread_rwlock_unlock(&counter->settled);
   return status;
 }
 
 /* ---- settling ---- */
+
+static SkyStatus end_entry(Ledger *ledger, const SkyContext *context, const Entry *entry, int64_t version) {
+  Counter *counter = counter_of(ledger, entry->account_id, false);
+  if (counter == NULL)
+    return sky_store_replace(ledger->store, context, &account_ledger, &entry->base, version, NULL);
+  pthread_rwlock_rdlock(&counter->settled);
+  SkyStatus status = sky_store_replace(ledger->store, context, &account_ledger, &entry->base, version, NULL);
+  if (status == SKY_OK)
+    add_counts(ledger, counter, entry->month, 0, -1);
+  pthread_rwlock_unlock(&counter->settled);
+  return status;
+}
 
 static SkyStatus settle_once(Ledger *ledger, const SkyContext *context, const Entry *wanted, SkyArena *arena) {
   Entry *entry;
@@ -257,9 +309,7 @@ static SkyStatus settle_once(Ledger *ledger, const SkyContext *context, const En
   entry->active = false;
   entry->invoice_month = wanted->invoice_month;
   entry->distance_m = wanted->distance_m;
-  SKY_TRY(sky_store_replace(ledger->store, context, &account_ledger, &entry->base, version, NULL));
-  add_counts(ledger, entry->account_id, entry->month, 0, -1);
-  return SKY_OK;
+  return end_entry(ledger, context, entry, version);
 }
 
 SkyStatus ledger_settle(Ledger *ledger, const SkyContext *context, const char *account_id, const char *delivery_id,
