@@ -375,6 +375,10 @@ static SkyStatus add_failed(const DeliveryDocument *document, const DeliveryProg
   return SKY_OK;
 }
 
+bool delivery_phase_is_news(common_DeliveryStage stage, common_MissionPhase phase) {
+  return rank(stage_of(phase)) > rank(stage) && rank(stage) < 4;
+}
+
 /* Only a rescheduling brings another drone; news of the one that was taken off is older than the change. */
 static bool flies_for(const DeliveryDocument *document, const DeliveryProgress *progress) {
   const delivery_Delivery *delivery = document->delivery;
@@ -390,7 +394,7 @@ SkyStatus delivery_progress(const DeliveryDocument *document, const DeliveryProg
   const delivery_Delivery *delivery = document->delivery;
   const common_DeliveryStage goal = stage_of(progress->phase);
   const int now = rank(delivery->status->stage);
-  if (rank(goal) <= now || now == 4)
+  if (!delivery_phase_is_news(delivery->status->stage, progress->phase))
     return SKY_OK;
   if (!flies_for(document, progress))
     return SKY_OK;

@@ -49,6 +49,9 @@ typedef struct DeliveryProgress {
 
 bool delivery_stage_is_final(common_DeliveryStage stage);
 
+/* Would the phase bring a delivery of this stage further? */
+bool delivery_phase_is_news(common_DeliveryStage stage, common_MissionPhase phase);
+
 /* Folds one event in. document->delivery is NULL at first. Unknown events are passed over. */
 SKY_MUST_USE SkyStatus delivery_fold(DeliveryDocument *document, const SkyLogged *logged, SkyArena *arena);
 

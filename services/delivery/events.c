@@ -7,7 +7,7 @@
 
 enum {
   STRANGER_AGE_MS = 60000, /* a mission may begin before the saga has put the delivery; later it never will */
-  WORKERS = 4,
+  WORKERS = 24,            /* each waits for its commit, and commits are shared by those that wait together */
   MAX_DELIVER = 200,
   STOP_TIMEOUT_MS = 5000,
   ARENA_BYTES = 4 << 20,
@@ -21,6 +21,8 @@ static SkyStatus decide(const void *progress, const DeliveryDocument *document, 
 
 static SkyStatus on_progress(void *self, SkyIncoming *incoming, const events_DroneMissionProgressed *event) {
   DeliveryService *service = self;
+  if (!delivery_phase_is_news(live_stage(service->live, event->delivery_id), event->phase))
+    return SKY_OK;
   const int64_t observe_ms = sky_timestamp_ms(event->occur_time);
   const DeliveryProgress progress = {.drone_id = event->drone_id,
                                      .phase = event->phase,

@@ -334,6 +334,14 @@ bool live_position(Live *live, const events_DronePositionChanged *event, const E
   return entry != NULL;
 }
 
+common_DeliveryStage live_stage(Live *live, const char *id) {
+  pthread_mutex_lock(&live->mutex);
+  const Entry *entry = sky_map_get(live->entries, sky_str(id));
+  const common_DeliveryStage stage = entry == NULL ? common_DELIVERY_STAGE_UNSPECIFIED : entry->stage;
+  pthread_mutex_unlock(&live->mutex);
+  return stage;
+}
+
 SkyStatus live_overlay(Live *live, const char *id, delivery_DeliveryStatus *status, SkyArena *arena) {
   Update update;
   pthread_mutex_lock(&live->mutex);

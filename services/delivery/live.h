@@ -25,6 +25,10 @@ void live_change(Live *live, const DeliveryDocument *document);
 /* False when the delivery is not known here: load it, call live_change() and try again. */
 bool live_position(Live *live, const events_DronePositionChanged *event, const EtaModel *model);
 
+/* The stage that the delivery has reached at least; UNSPECIFIED when it is not known here. Saves asking the store about
+ * old news. */
+common_DeliveryStage live_stage(Live *live, const char *id);
+
 /* Puts what is known into a stored status. Allocates in the arena. */
 SKY_MUST_USE SkyStatus live_overlay(Live *live, const char *id, delivery_DeliveryStatus *status, SkyArena *arena);
 

@@ -74,5 +74,5 @@ def _drain(api: Api, expected: int, setting: Setting, limit: float = 120.0) -> i
             say(f"summary: {json.dumps(answer.body)}", "yellow")
             break
         completed = int(answer.body.get("completedCount", 0))
-        time.sleep(0.25)
+        time.sleep(3)  # a summary reads every delivery of the month: asking often would be what is measured
     return completed
