@@ -31,7 +31,7 @@ FLEET_SECONDS = 30.0
 
 def add_arguments(parser) -> None:
     add_system_arguments(parser)
-    parser.set_defaults(drones=60, time_factor=120.0)
+    parser.set_defaults(drones=60, time_factor=50.0)
     parser.add_argument("--requests", type=Path, default=ROOT / "examples/requests.jsonl", metavar="FILE", help="what to submit (default: examples/requests.jsonl)")
     parser.add_argument("--timeout", type=float, default=300.0, metavar="SECONDS", help="give up after this long (default: 300)")
 

@@ -1,0 +1,59 @@
+"""The whole system under test: started once per module, on free ports, with a quick fleet; ended with clean exit codes."""
+
+import pytest
+from dev.system import System
+
+from support.fleet import drones, new_account
+from support.http import Http
+from support.waiting import eventually
+
+SANITIZER_WORDS = ("AddressSanitizer", "LeakSanitizer", "runtime error:", "ThreadSanitizer")
+FOREIGN = ("nats", "ferretdb")
+
+
+def check_end(system: System) -> None:
+    """All of ours end by themselves with 0, and no sanitizer has said anything in any log."""
+    codes = system.stop()
+    logs = {name: process.log.read_text(errors="replace") for name, process in system.processes.items() if process.log.exists()}
+    said = {name: log for name, log in logs.items() if any(word in log for word in SANITIZER_WORDS)}
+    assert not said, "\n".join(f"{name}:\n{log[-4000:]}" for name, log in said.items())
+    own = {name: code for name, code in codes.items() if name not in FOREIGN}
+    assert set(own.values()) <= {0}, own
+
+
+@pytest.fixture(scope="module")
+def start_system(tmp_path_factory):
+    """Starts a system of its own: start_system(drones=…, environment=…). All are ended, and checked, when the module is done."""
+    systems: list[System] = []
+
+    def start(**options) -> System:
+        system = System(tmp_path_factory.mktemp("system"), **{"drones": 60, "time_factor": 200.0, **options})
+        systems.append(system)
+        system.start()
+        system.wait_ready(seconds=60)
+        http = Http(system.url)
+        eventually(lambda: len(drones(http)) >= system.setup.drones, 60, every=0.1, what="the fleet has registered")
+        return system
+
+    yield start
+    try:
+        for system in systems:
+            check_end(system)
+    finally:
+        for system in systems:
+            system.stop(seconds=0)
+
+
+@pytest.fixture(scope="module")
+def system(start_system):
+    return start_system()
+
+
+@pytest.fixture(scope="module")
+def http(system):
+    return Http(system.url)
+
+
+@pytest.fixture
+def owner(http):
+    return new_account(http)

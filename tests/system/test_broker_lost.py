@@ -1,0 +1,33 @@
+"""Without JetStream a request is refused with 503 and Retry-After, and never answered 202; once it is back all goes on."""
+
+import shutil
+
+from support import fleet
+from support.waiting import eventually
+
+
+def accepted_again(http, owner) -> str:
+    return eventually(lambda: (answer := fleet.request(http, fleet.order(owner))).status == 202 and answer, 60, every=0.1).json["id"]
+
+
+def test_no_broker_means_503_until_it_is_back(system, http, owner):
+    before = fleet.accepted(http, fleet.order(owner))
+    system.kill("nats")
+    refused = fleet.request(http, fleet.order(owner))
+    refused.problem(503)
+    assert int(refused.headers["retry-after"]) >= 1
+    system.start("nats")
+    system.wait_ready("nats")
+    after = accepted_again(http, owner)
+    for id in (before, after):
+        fleet.at_stage(http, id, "COMPLETED")
+    assert {delivery["id"] for delivery in http.pages(fleet.DELIVERIES, "deliveries", ownerId=owner)} == {before, after}
+
+
+def test_a_broker_that_lost_its_streams_gets_them_back(system, http, owner):
+    """An empty store is as bad as it gets for a broker; the services declare their streams again."""
+    system.kill("nats")
+    shutil.rmtree(system.setup.run_dir / "nats")
+    system.start("nats")
+    system.wait_ready("nats")
+    fleet.at_stage(http, accepted_again(http, owner), "COMPLETED")

@@ -1,0 +1,93 @@
+"""kill -9 of any one process at any moment of a 200-request run, then its restart: all 200 complete, none twice, no drone double-booked."""
+
+import random
+import threading
+import uuid
+from datetime import datetime
+
+import pytest
+from dev.flights import when
+
+from support import fleet
+from support.http import Http
+from support.waiting import eventually
+
+REQUESTS = 200
+VICTIMS = ("nats", "account", "package", "dronescheduler", "delivery", "workflow", "ingestion", "simulator", "gateway")
+
+
+@pytest.fixture(scope="module")
+def system(start_system):
+    return start_system(drones=250, time_factor=400.0)
+
+
+def submit_surely(http: Http, order: dict, key: str) -> str:
+    """As a client that minds its key: repeats until it is accepted."""
+
+    def taken():
+        try:
+            answer = fleet.request(http, order, key)
+        except OSError:
+            return None
+        if answer.status != 202 and answer.status != 429 and answer.status < 500:
+            raise RuntimeError(f"refused for good: {answer}")
+        return answer.status == 202 and answer.json["id"]
+
+    return eventually(taken, 60, every=0.05, what="accepted")
+
+
+def all_completed(http: Http, owner: str, ids: set[str]) -> bool:
+    try:
+        deliveries = list(http.pages(fleet.DELIVERIES, "deliveries", ownerId=owner, pageSize=500))
+    except OSError:
+        return False
+    return {delivery["id"] for delivery in deliveries if delivery["status"].get("stage") == "DELIVERY_STAGE_COMPLETED"} == ids
+
+
+@pytest.mark.parametrize("victim", VICTIMS)
+def test_all_complete_once_although_it_is_killed(system, http, owner, victim):
+    kill_at = random.Random(victim).randrange(20, REQUESTS - 20)
+
+    def kill_and_restart():
+        system.kill(victim)
+        system.start(victim)
+
+    killer = threading.Thread(target=kill_and_restart)
+    ids: set[str] = set()
+    for number in range(REQUESTS):
+        if number == kill_at:
+            killer.start()
+        ids.add(submit_surely(http, fleet.order(owner), uuid.uuid4().hex))
+    killer.join()
+    assert len(ids) == REQUESTS
+    system.wait_ready(seconds=60)
+    eventually(lambda: all_completed(http, owner, ids), 180, every=0.5, what="all completed")
+    check_stores(http, owner, ids)
+
+
+def check_stores(http: Http, owner: str, ids: set[str]) -> None:
+    """Every service's store agrees: 200 requests, packages, deliveries and assignments; no drone had two deliveries at once."""
+    requests = list(http.pages(fleet.REQUESTS, "deliveryRequests", ownerId=owner, pageSize=500))
+    assert sorted(request["id"] for request in requests) == sorted(ids)
+    assert {request["state"] for request in requests} == {"DELIVERY_REQUEST_STATE_SCHEDULED"}
+    packages = [package["id"] for package in http.pages("/api/v1/packages", "packages", ownerId=owner, pageSize=500)]
+    assert sorted(packages) == sorted(ids)  # a package without an id of its own has its delivery's
+    deliveries = list(http.pages(fleet.DELIVERIES, "deliveries", ownerId=owner, pageSize=500))
+    assert sorted(delivery["id"] for delivery in deliveries) == sorted(ids)
+    for delivery in deliveries:
+        assignment = http.get(f"/api/v1/dronedeliveries/{delivery['id']}")
+        assert assignment.status == 200, assignment
+        assert assignment.json["droneId"] == delivery["droneId"]
+    eventually(lambda: not any(drone.get("deliveryId") for drone in fleet.drones(http)), 60, every=0.2, what="all drones are free")
+    check_no_overlap(deliveries)
+
+
+def check_no_overlap(deliveries: list[dict]) -> None:
+    """A drone carries one package at a time: its spans from pickup to end do not overlap."""
+    spans: dict[str, list[tuple[datetime, datetime, str]]] = {}
+    for delivery in deliveries:
+        spans.setdefault(delivery["droneId"], []).append((when(delivery["pickupTime"]), when(delivery["endTime"]), delivery["id"]))
+    for drone, flights in spans.items():
+        flights.sort()
+        for (_, end, first), (begin, _, second) in zip(flights, flights[1:]):
+            assert end <= begin, f"{drone} carried {first} and {second} at once"
