@@ -1,101 +1,191 @@
-"""Bad input is refused with a problem that names the field: never a 5xx, never half done."""
+"""What is wrong with a request is said with a 4xx and the field's name; nothing of it is ever stored, queued or dead-lettered."""
 
+import http.client
 import json
+import socket
+from urllib.parse import urlsplit
 
 import pytest
+from support import broker, fleet
+from support.waiting import eventually
 
-from support import fleet
-
-
-def without(order, *path):
-    holder = order
-    for name in path[:-1]:
-        holder = holder[name]
-    del holder[path[-1]]
-    return order
+GOOD = {"ownerId": "acme", "pickupLocation": {"latitude": 47.6, "longitude": -122.3}, "dropoffLocation": {"latitude": 47.61, "longitude": -122.33},
+        "packageInfo": {"weightKg": 1}}
+TEXT = json.dumps(GOOD)
 
 
-def changed(order, value, *path):
-    holder = order
-    for name in path[:-1]:
-        holder = holder[name]
-    holder[path[-1]] = value
-    return order
+def changed(**changes) -> str:
+    return json.dumps({**GOOD, **changes})
 
 
-# What is wrong -> how it is made wrong, the word that the problem must have.
-NAMED = {
-    "unknown field": (lambda order: changed(order, 1, "weihgt"), "weihgt"),
-    "unknown field inside": (lambda order: changed(order, 1, "packageInfo", "colour"), "colour"),
-    "missing owner": (lambda order: without(order, "ownerId"), "owner"),
-    "missing package": (lambda order: without(order, "packageInfo"), "package"),
-    "missing longitude": (lambda order: without(order, "pickupLocation", "longitude"), "longitude"),
-    "latitude 91": (lambda order: changed(order, 91, "pickupLocation", "latitude"), "latitude"),
-    "longitude -181": (lambda order: changed(order, -181, "dropoffLocation", "longitude"), "longitude"),
-    "latitude as NaN": (lambda order: changed(order, "NaN", "pickupLocation", "latitude"), "latitude"),
-    "negative weight": (lambda order: changed(order, -1, "packageInfo", "weightKg"), "weight"),
-    "weight as text": (lambda order: changed(order, "heavy", "packageInfo", "weightKg"), "weight"),
-    "unknown enum": (lambda order: changed(order, "CONFIRMATION_TYPE_HANDSHAKE", "confirmationRequired"), "confirmation"),
-    "month 13": (lambda order: changed(order, "2026-13-01T00:00:00Z", "pickupTime"), "pickup"),
-    "bad owner id": (lambda order: changed(order, "a/b*>", "ownerId"), "owner"),
-    "list for an object": (lambda order: changed(order, [1], "packageInfo"), "package"),
+def without(name: str) -> str:
+    return json.dumps({key: value for key, value in GOOD.items() if key != name})
+
+
+# body -> the field that must be named ("": none can be)
+FIELDS = {
+    "unknown field": (changed(colour="red"), "colour"),
+    "unknown nested field": (changed(packageInfo={"weightKg": 1, "weigth": 2}), "packageInfo.weigth"),
+    "field that only the server sets": (changed(id="0190a5f0-0000-7000-8000-000000000000"), "id"),
+    "no owner": (without("ownerId"), "ownerId"),
+    "no pickup": (without("pickupLocation"), "pickupLocation"),
+    "no dropoff": (without("dropoffLocation"), "dropoffLocation"),
+    "no package": (without("packageInfo"), "packageInfo"),
+    "null for what must be there": (changed(pickupLocation=None), "pickupLocation"),
+    "no latitude": (changed(pickupLocation={"longitude": 1}), "pickupLocation.latitude"),
+    "no longitude": (changed(dropoffLocation={"latitude": 1}), "dropoffLocation.longitude"),
+    "latitude 91": (changed(pickupLocation={"latitude": 91, "longitude": 0}), "pickupLocation.latitude"),
+    "longitude -181": (changed(dropoffLocation={"latitude": 0, "longitude": -181}), "dropoffLocation.longitude"),
+    "latitude that is no number": (changed(pickupLocation={"latitude": "NaN", "longitude": 0}), "pickupLocation.latitude"),
+    "latitude as a word": (changed(pickupLocation={"latitude": "north", "longitude": 0}), "pickupLocation.latitude"),
+    "negative weight": (changed(packageInfo={"weightKg": -1}), "packageInfo.weightKg"),
+    "endless weight": (changed(packageInfo={"weightKg": "Infinity"}), "packageInfo.weightKg"),
+    "weight beyond a double": (TEXT.replace('"weightKg": 1', '"weightKg": 1e999'), "packageInfo.weightKg"),
+    "unknown enum name": (changed(confirmationRequired="CONFIRMATION_TYPE_HANDSHAKE"), "confirmationRequired"),
+    "unknown enum number": (changed(confirmationRequired=77), "confirmationRequired"),
+    "text for a boolean": (changed(expedited="yes"), "expedited"),
+    "list for a message": (changed(pickupLocation=[1, 2]), "pickupLocation"),
+    "month 13": (changed(pickupTime="2026-13-01T00:00:00Z"), "pickupTime"),
+    "owner with a space": (changed(ownerId="a b"), "ownerId"),
+    "owner too long": (changed(ownerId="a" * 65), "ownerId"),
+    "email without @": (changed(notify={"email": "nobody"}), "notify.email"),
+    "webhook that is no address": (changed(notify={"webhook": "not a uri"}), "notify.webhook"),
+    "telephone number in words": (changed(notify={"sms": "call me"}), "notify.sms"),
+    "deadline before pickup": (changed(pickupTime="2030-01-02T00:00:00Z", deadline="2030-01-01T00:00:00Z"), "deadline"),
+    "duplicate key": (TEXT[:-1] + ', "ownerId": "other"}', "ownerId"),
+    "duplicate key, nested": (TEXT.replace('"weightKg": 1', '"weightKg": 1, "weightKg": 2'), "packageInfo.weightKg"),
+    "both names of a field": (TEXT[:-1] + ', "owner_id": "other"}', "ownerId"),
+    "invalid UTF-8": (TEXT.encode().replace(b"acme", b"ac\xff\xfeme"), "ownerId"),
+    "lone surrogate": (TEXT.replace("acme", "\\ud800"), "ownerId"),
+    "text with a NUL": (TEXT.replace("acme", "ac\\u0000me"), "ownerId"),
+}
+MALFORMED = {
+    "nothing": "",
+    "not JSON": "hello",
+    "half of it": TEXT[:-10],
+    "junk after it": TEXT + " true",
+    "two of it": TEXT + TEXT,
+    "a list": f"[{TEXT}]",
+    "a number": "42",
+    "null": "null",
+    "single quotes": TEXT.replace('"', "'"),
+    "comma at the end": TEXT[:-1] + ",}",
+    "comment": TEXT[:-1] + "/* hi */}",
+    "10,000 deep lists": '{"ownerId": ' + "[" * 10_000 + "]" * 10_000 + "}",
+    "10,000 deep objects": '{"notify": ' * 10_000 + "1" + "}" * 10_000,
+    "10,000 open brackets": "[" * 10_000,
+    "UTF-16": TEXT.encode("utf-16"),
+    "byte order mark alone": b"\xef\xbb\xbf",
+    "NUL bytes": b"\x00" * 100,
 }
 
 
-@pytest.mark.parametrize("name", NAMED)
-def test_a_wrong_field_is_named(http, owner, name):
-    spoil, field = NAMED[name]
-    problem = fleet.request(http, spoil(fleet.order(owner))).problem(400)
-    assert field in json.dumps(problem).lower(), problem
+def named(problem: dict) -> list[str]:
+    """The fields that a problem names."""
+    return [violation["field"] for violation in problem.get("errors", problem.get("violations", problem.get("fieldViolations", [])))]
 
 
-def test_every_wrong_field_is_named_not_only_the_first(http, owner):
-    order = changed(changed(fleet.order(owner), 91, "pickupLocation", "latitude"), -1, "packageInfo", "weightKg")
-    text = json.dumps(fleet.request(http, order).problem(400)).lower()
-    assert "latitude" in text and "weight" in text
+@pytest.fixture(autouse=True)
+def nothing_comes_of_it(system):
+    before = broker.streams(system)["REQUESTS"]["last_seq"]
+    yield
+    after = broker.streams(system)
+    assert after["REQUESTS"]["last_seq"] == before, "something was queued"
+    assert after["DEADLETTERS"]["messages"] == 0
+    assert all(process.alive() for process in system.processes.values())
 
 
-RAW = {
-    "empty body": (b"", 400),
-    "not JSON": (b"hello", 400),
-    "cut off": (b'{"ownerId": "x"', 400),
-    "junk after it": (b'{"ownerId": "x"} x', 400),
-    "a key twice": (b'{"ownerId": "x", "ownerId": "y"}', 400),
-    "invalid UTF-8": (b'{"ownerId": "\xff\xfe"}', 400),
-    "half of a surrogate pair": (b'{"ownerId": "\\ud800"}', 400),
-    "10,000 deep lists": (b'{"packageInfo": ' + b"[" * 10000 + b"]" * 10000 + b"}", 400),
-    "10,000 deep objects": (b'{"a":' * 10000 + b"1" + b"}" * 10000, 400),
-    "1 MiB": (b'{"ownerId": "' + b"x" * (1 << 20) + b'"}', 413),
-}
+@pytest.mark.parametrize("case", FIELDS)
+def test_the_field_is_named(http, case):
+    body, field = FIELDS[case]
+    problem = http.post(fleet.REQUESTS, body).problem(400)
+    assert field in named(problem), problem
+    assert problem["detail"]
 
 
-@pytest.mark.parametrize("name", RAW)
-def test_a_wrong_body_is_refused(http, name):
-    body, status = RAW[name]
-    http.call("POST", fleet.REQUESTS, body).problem(status)
+@pytest.mark.parametrize("case", MALFORMED)
+def test_malformed_body(http, case):
+    problem = http.post(fleet.REQUESTS, MALFORMED[case]).problem(400)
+    assert problem["title"] and problem["detail"]
 
 
-def test_a_wrong_content_type_is_refused(http, owner):
-    http.call("POST", fleet.REQUESTS, json.dumps(fleet.order(owner)), headers={"Content-Type": "text/xml"}).problem(415)
+def test_every_bad_field_is_named_at_once(http):
+    body = changed(ownerId="a b", pickupLocation={"latitude": 91, "longitude": 181}, packageInfo={"weightKg": -1})
+    assert {"ownerId", "pickupLocation.latitude", "pickupLocation.longitude", "packageInfo.weightKg"} <= set(named(http.post(fleet.REQUESTS, body).problem(400)))
 
 
-def test_unknown_paths_methods_and_queries(http, owner):
+def test_one_mebibyte(http):
+    answer = http.post(fleet.REQUESTS, changed(packageInfo={"tag": "x" * (1 << 20)}))
+    answer.problem(answer.status)
+    assert answer.status in (400, 413)
+    if answer.status == 400:
+        assert "packageInfo.tag" in named(answer.json)
+
+
+def test_beyond_the_limit_of_the_gateway(http):
+    http.post(fleet.REQUESTS, b" " * (64 << 20)).problem(413)
+
+
+@pytest.mark.parametrize("kind", ["text/plain", "application/xml", "multipart/form-data; boundary=x", "nonsense"])
+def test_wrong_content_type(http, kind):
+    http.call("POST", fleet.REQUESTS, TEXT, headers={"Content-Type": kind}).problem(415)
+
+
+@pytest.mark.parametrize("path, field", [
+    (f"{fleet.REQUESTS}/not-a-uuid", "id"),
+    (f"{fleet.DELIVERIES}?ownerId=acme&pageSize=-1", "pageSize"),
+    (f"{fleet.DELIVERIES}?ownerId=acme&pageSize=1001", "pageSize"),
+    (f"{fleet.DELIVERIES}?ownerId=acme&colour=red", "colour"),
+    (f"{fleet.DELIVERIES}?ownerId=acme&ownerId=other", "ownerId"),
+    (f"{fleet.DELIVERIES}?ownerId=acme&status=NONSENSE", "status"),
+    (f"{fleet.DELIVERIES}?ownerId=acme&from=yesterday", "from"),
+    (f"{fleet.DELIVERIES}?ownerId=acme&pageToken=forged", "pageToken"),
+    (f"{fleet.DELIVERIES}", "ownerId"),
+    (f"{fleet.DELIVERIES}/summary?ownerId=acme&year=2026&month=13", "month"),
+    (f"{fleet.DELIVERIES}/summary?ownerId=acme&year=99999999999999999999&month=1", "year"),
+    (f"{fleet.REQUESTS}?ownerId=%ff%fe", "ownerId"),
+])
+def test_bad_path_or_query(http, path, field):
+    problem = http.get(path).problem(400)
+    assert field in named(problem), problem
+
+
+def test_unknown_path_and_method(http):
     http.get("/api/v1/nothing").problem(404)
-    refused = http.call("PUT", fleet.REQUESTS, {})
-    refused.problem(405)
-    assert "POST" in refused.headers["allow"]
-    assert "colour" in json.dumps(http.get(fleet.DELIVERIES, ownerId=owner, colour="red").problem(400))
+    answer = http.call("PUT", fleet.REQUESTS, TEXT)
+    answer.problem(405)
+    assert "POST" in answer.headers["allow"]
 
 
-def test_an_unknown_id_is_not_found_and_a_malformed_one_is_named(http):
-    http.get(f"{fleet.REQUESTS}/00000000-0000-4000-8000-000000000000").problem(404)
-    assert "id" in json.dumps(http.get(f"{fleet.REQUESTS}/not-a-uuid").problem(400))
+def test_key_that_is_too_long(http):
+    http.post(fleet.REQUESTS, TEXT, headers={"Idempotency-Key": "k" * 300}).problem(400)
 
 
-def test_what_was_refused_did_nothing_and_the_system_is_well(http, owner):
-    for spoil, _ in NAMED.values():
-        fleet.request(http, spoil(fleet.order(owner)))
-    assert list(http.pages(fleet.REQUESTS, "deliveryRequests", ownerId=owner)) == []
-    id = fleet.accepted(http, fleet.order(owner))
-    fleet.at_stage(http, id, "COMPLETED")
-    assert [delivery["id"] for delivery in http.pages(fleet.DELIVERIES, "deliveries", ownerId=owner)] == [id]
+def test_batch_says_of_each_item_what_is_wrong(http):
+    wrong = {**GOOD, "pickupLocation": {"latitude": 91, "longitude": 0}}
+    answer = http.post(f"{fleet.REQUESTS}:batch", {"items": [{"order": wrong}, {"order": {**GOOD, "ownerId": "a b"}}, {}]})
+    assert answer.status == 200, answer
+    said = [json.dumps(result["error"]) for result in answer.json["results"]]
+    assert len(said) == 3
+    assert "latitude" in said[0] and "owner_id" in said[1] and "order" in said[2]
+
+
+@pytest.mark.parametrize("sent", [
+    b"GARBAGE\r\n\r\n",
+    b"POST /api/v1/deliveryrequests HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: -5\r\n\r\n",
+    b"POST /api/v1/deliveryrequests HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+    b"GET /api/v1/deliveryrequests/%00 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+    b"GET /api/v1/deliveries/" + b"a" * 20_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n",
+])
+def test_broken_http(system, sent):
+    with socket.create_connection(tuple(urlsplit(system.url).netloc.split(":")), timeout=10) as connection:
+        connection.sendall(sent)
+        response = http.client.HTTPResponse(connection)
+        response.begin()
+        assert 400 <= response.status < 500, response.status
+
+
+def test_client_that_breaks_off_leaves_nothing_behind(system, http):
+    with socket.create_connection(tuple(urlsplit(system.url).netloc.split(":")), timeout=10) as connection:
+        connection.sendall(f"POST {fleet.REQUESTS} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 9999\r\n\r\n{TEXT}".encode())
+    eventually(lambda: http.get("/api/v1/plans").status == 200)

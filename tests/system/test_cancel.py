@@ -1,0 +1,79 @@
+"""Cancelling: before pickup it undoes everything and frees the drone, afterwards it is refused."""
+
+import json
+import time
+
+import pytest
+from support import broker, fleet
+from support.waiting import eventually
+
+
+def later(seconds: float = 3600) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + seconds))
+
+
+def delete(http, id):
+    return http.call("DELETE", f"{fleet.REQUESTS}/{id}")
+
+
+def post(http, id):
+    return http.post(f"{fleet.REQUESTS}/{id}:cancel", {"reason": "changed my mind"})
+
+
+@pytest.mark.parametrize("cancel", [delete, post])
+def test_before_pickup_all_is_undone(system, http, owner, cancel):
+    id = fleet.accepted(http, fleet.order(owner, pickupTime=later()))
+    scheduled = fleet.decided(http, id)
+    assert scheduled["state"] == "DELIVERY_REQUEST_STATE_SCHEDULED", scheduled
+    package = fleet.delivery(http, id)["packageId"]
+    answer = cancel(http, id)
+    assert answer.status == 202 and answer.headers["location"] == f"{fleet.REQUESTS}/{id}", answer
+    fleet.cancelled(http, id)
+    fleet.at_stage(http, id, "CANCELLED")
+    eventually(lambda: http.get(f"/api/v1/drones/{scheduled['droneId']}").json.get("deliveryId") != id, what="drone free again")
+    assert http.get(f"/api/v1/dronedeliveries/{id}").json["state"] != "ASSIGNMENT_STATE_ACTIVE"
+    eventually(lambda: http.get(f"/api/v1/packages/{package}").status == 404, what="no package left behind")
+    assert cancel(http, id).status == 202, "cancelling again is no error"
+    assert broker.dead_letters(system) == 0
+
+
+def test_at_once_after_the_202(http, owner):
+    """Whatever the saga is doing at that moment; the drone may even have left, but a cancelled delivery is never picked up."""
+    id = fleet.accepted(http, fleet.order(owner, pickupTime=later()))
+    assert delete(http, id).status == 202
+    fleet.cancelled(http, id)
+    eventually(lambda: http.get(f"/api/v1/packages/{id}").status == 404, what="no package left behind")
+    eventually(lambda: (found := fleet.delivery(http, id)) is None or found["status"]["stage"] == "DELIVERY_STAGE_CANCELLED", what="no delivery under way")
+    assert not [drone for drone in fleet.drones(http) if drone.get("deliveryId") == id]
+
+
+def test_while_the_drone_is_on_its_way_to_pickup(http, owner):
+    """A pickup far from every base, so that the way there takes a while."""
+    id = fleet.accepted(http, fleet.order(owner, pickupLocation={"latitude": 47.75, "longitude": -122.15}))
+    drone = fleet.at_stage(http, id, "HEADED_TO_PICKUP")["droneId"]
+    answer = delete(http, id)
+    assert answer.status == 202, answer
+    fleet.cancelled(http, id)
+    fleet.at_stage(http, id, "CANCELLED")
+    eventually(lambda: "deliveryId" not in http.get(f"/api/v1/drones/{drone}").json, 60, what="drone free again")
+    assert http.get(f"/api/v1/packages/{id}").status == 404
+
+
+def test_after_pickup_it_is_refused(http, owner):
+    id = fleet.accepted(http, fleet.order(owner, confirmationRequired="CONFIRMATION_TYPE_SIGNATURE"))  # on board until somebody signs
+    fleet.at_stage(http, id, "HEADED_TO_DROPOFF")
+    for cancel in (delete, post):
+        problem = cancel(http, id).problem(409)
+        assert "DELIVERY_ALREADY_PICKED_UP" in json.dumps(problem)
+    assert fleet.status(http, id)["state"] == "DELIVERY_REQUEST_STATE_SCHEDULED"
+
+
+def test_of_a_completed_delivery_is_refused(http, owner):
+    id = fleet.accepted(http, fleet.order(owner))
+    fleet.at_stage(http, id, "COMPLETED")
+    delete(http, id).problem(409)
+
+
+def test_of_what_never_was_is_not_found(http):
+    delete(http, "0190a5f0-0000-7000-8000-000000000000").problem(404)
+    delete(http, "not-an-id").problem(400)
