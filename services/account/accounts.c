@@ -5,6 +5,7 @@
 #include <sky/codec/field_mask.h>
 #include <sky/service/resource.h>
 
+#include "account/naming.h"
 #include "account/plans.h"
 #include "account/store.h"
 
@@ -66,6 +67,13 @@ static SkyStatus create_again(AccountService *service, SkyCall *call, const acco
   return sky_status_with_reason(SKY_ALREADY_EXISTS("account %s exists already", id), "ACCOUNT_EXISTS");
 }
 
+static SkyStatus name_account(AccountService *service, SkyCall *call, const char *idempotency_key, const char **ret) {
+  char text[SKY_UUID_TEXT_SIZE];
+  account_name("", idempotency_key, sky_clock_wall_ms(service->clock), service->random, text);
+  *ret = sky_call_strdup(call, text);
+  return *ret == NULL ? sky_status_no_memory() : SKY_OK;
+}
+
 SkyStatus account_create(void *self, SkyCall *call, const account_CreateAccountRequest *request,
                          account_CreateAccountResponse *response) {
   AccountService *service = self;
@@ -79,7 +87,7 @@ SkyStatus account_create(void *self, SkyCall *call, const account_CreateAccountR
     account.plan_id = account_plans[0].id;
   SKY_TRY(check_plan(account.plan_id));
   if (account.id[0] == '\0')
-    SKY_TRY(new_id(service, call, &account.id));
+    SKY_TRY(name_account(service, call, request->idempotency_key, &account.id));
   account.status = account_ACCOUNT_STATUS_ACTIVE;
   account.suspend_reason = NULL;
   account.create_time = sky_timestamp_create(sky_call_arena(call), sky_clock_wall_ms(service->clock));

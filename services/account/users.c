@@ -5,6 +5,7 @@
 #include <sky/codec/field_mask.h>
 #include <sky/service/resource.h>
 
+#include "account/naming.h"
 #include "account/store.h"
 
 typedef account_store_UserDocument Document;
@@ -53,12 +54,12 @@ static SkyStatus create_again(AccountService *service, SkyCall *call, const acco
                                 "USER_EXISTS");
 }
 
-static SkyStatus name_user(AccountService *service, SkyCall *call, account_User *user) {
+static SkyStatus name_user(AccountService *service, SkyCall *call, const account_CreateUserRequest *request,
+                           account_User *user) {
   char text[SKY_UUID_TEXT_SIZE];
   if (user->id[0] != '\0')
     return SKY_OK;
-  const SkyUuid uuid = sky_uuid_v7(sky_clock_wall_ms(service->clock), service->random);
-  sky_uuid_format(&uuid, text);
+  account_name(request->account_id, request->idempotency_key, sky_clock_wall_ms(service->clock), service->random, text);
   user->id = sky_call_strdup(call, text);
   return user->id == NULL ? sky_status_no_memory() : SKY_OK;
 }
@@ -70,7 +71,7 @@ SkyStatus account_create_user(void *self, SkyCall *call, const account_CreateUse
   SKY_TRY(account_load(service, call, request->account_id, &account, NULL));
   account_User *user;
   SKY_TRY(account_User_copy(request->user, sky_call_arena(call), &user));
-  SKY_TRY(name_user(service, call, user));
+  SKY_TRY(name_user(service, call, request, user));
   user->account_id = request->account_id;
   user->create_time = sky_timestamp_create(sky_call_arena(call), sky_clock_wall_ms(service->clock));
   user->update_time = user->create_time;
