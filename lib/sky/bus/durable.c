@@ -13,6 +13,12 @@
 
 static const int64_t STUCK_MARGIN_MS = 10000;
 
+/* Longer than any pause between two deliveries: that of a message nobody settles, and that of one given back. */
+static int64_t longest_pause_ns(const SkyConsumer *consumer) {
+  int64_t given_back_ms = consumer->ack_wait_ms > MAX_RETRY_DELAY_MS ? consumer->ack_wait_ms : MAX_RETRY_DELAY_MS;
+  return (consumer->ack_wait_ms + given_back_ms + STUCK_MARGIN_MS) * SKY_NS_PER_MS;
+}
+
 static jsOptions with_wait(int64_t wait_ms) {
   jsOptions options;
   jsOptions_Init(&options);
@@ -87,8 +93,8 @@ static bool is_idle(SkyConsumer *consumer) {
 }
 
 /*
- * Something is missing below what was delivered, nobody here holds a message, there are readers, and for longer than
- * two ack waits nothing moves.
+ * Something is missing below what was delivered, nobody here holds a message, there are readers, and nothing moves for
+ * longer than any pause that is meant.
  */
 static bool is_stuck(SkyConsumer *consumer, const Progress *now, int64_t waiting) {
   Progress *last = &consumer->progress;
@@ -97,7 +103,7 @@ static bool is_stuck(SkyConsumer *consumer, const Progress *now, int64_t waiting
     *last = *now;
     return false;
   }
-  return now->since_ns - last->since_ns > (2 * consumer->ack_wait_ms + STUCK_MARGIN_MS) * SKY_NS_PER_MS;
+  return now->since_ns - last->since_ns > longest_pause_ns(consumer);
 }
 
 /*

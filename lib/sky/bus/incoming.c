@@ -176,11 +176,12 @@ void incoming_give_back(natsConnection *connection, natsMsg *message, int64_t de
 /* Half of the pause is certain, half is random: it grows, and yet many that failed together do not come back together.
  */
 static int64_t retry_delay_ms(unsigned attempt, int64_t at_least_ms) {
-  static const SkyBackoff backoff = {.initial_ms = 200, .max_ms = 30000, .multiplier = 2};
+  static const SkyBackoff backoff = {.initial_ms = 200, .max_ms = MAX_RETRY_DELAY_MS, .multiplier = 2};
   int64_t delay = (sky_backoff_ceiling_ms(&backoff, attempt) +
                    sky_backoff_delay_ms(&backoff, attempt, sky_random_system_borrow())) /
                   2;
-  return delay > at_least_ms ? delay : at_least_ms;
+  int64_t wanted = delay > at_least_ms ? delay : at_least_ms;
+  return wanted < MAX_RETRY_DELAY_MS ? wanted : MAX_RETRY_DELAY_MS;
 }
 
 void incoming_retry(SkyIncoming *incoming, int64_t at_least_ms) {

@@ -25,6 +25,7 @@ enum {
   INBOX_SIZE = 48,
   SUBJECT_SIZE = 256,
   MAX_MESSAGE_BYTES = 1 << 20,
+  MAX_RETRY_DELAY_MS = 30000, /* of a message that is given back, whatever its handler asked for */
   /* Left free of the broker's maximum, so that a message still fits when the headers of a dead letter are added. */
   HEADROOM_BYTES = 8 << 10,
 };
