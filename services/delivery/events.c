@@ -8,6 +8,7 @@
 enum {
   STRANGER_AGE_MS = 60000, /* a mission may begin before the saga has put the delivery; later it never will */
   WORKERS = 24,            /* each waits for its commit, and commits are shared by those that wait together */
+  ACK_WAIT_MS = 10000,     /* a process that died must not delay what its drones told for long */
   MAX_DELIVER = 200,
   STOP_TIMEOUT_MS = 5000,
   ARENA_BYTES = 4 << 20,
@@ -97,6 +98,7 @@ SkyStatus delivery_events_start(DeliveryEvents *events, SkyBus *bus, DeliverySer
                                       .routes = &progress,
                                       .route_count = 1,
                                       .workers = WORKERS,
+                                      .ack_wait_ms = ACK_WAIT_MS,
                                       .max_deliver = MAX_DELIVER};
   *events = (DeliveryEvents){.service = service};
   for (size_t i = 0; i < 4; i++)

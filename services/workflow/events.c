@@ -7,6 +7,7 @@
 enum {
   MAX_ACK_PENDING = 2048,
   /* A full system gives orders back again and again; none of them is bad for that. */
+  ACK_WAIT_MS = 10000, /* a process that died must not delay its requests for long */
   MAX_DELIVER = 100000,
 };
 
@@ -57,6 +58,7 @@ static SkyStatus consume(SkyBus *bus, const char *durable, const SkyEventRoute *
                                       .routes = route,
                                       .route_count = 1,
                                       .workers = workers,
+                                      .ack_wait_ms = ACK_WAIT_MS,
                                       .max_ack_pending = MAX_ACK_PENDING,
                                       .max_deliver = MAX_DELIVER};
   SkyConsumer *consumer; /* stopped with the bus */

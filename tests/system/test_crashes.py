@@ -8,7 +8,7 @@ from datetime import datetime
 import pytest
 from dev.flights import when
 
-from support import fleet
+from support import broker, fleet, stores
 from support.http import Http
 from support.waiting import eventually
 
@@ -63,6 +63,8 @@ def test_all_complete_once_although_it_is_killed(system, http, owner, victim):
     system.wait_ready(seconds=60)
     eventually(lambda: all_completed(http, owner, ids), 180, every=0.5, what="all completed")
     check_stores(http, owner, ids)
+    eventually(lambda: not active_entries(system, ids), 60, every=0.5, what="no delivery counts as under way")
+    check_files(system, ids)
 
 
 def check_stores(http: Http, owner: str, ids: set[str]) -> None:
@@ -91,3 +93,60 @@ def check_no_overlap(deliveries: list[dict]) -> None:
         flights.sort()
         for (_, end, first), (begin, _, second) in zip(flights, flights[1:]):
             assert end <= begin, f"{drone} carried {first} and {second} at once"
+
+
+# ---- the stores themselves, as the services left them ----
+
+
+def active_entries(system, ids: set[str]) -> list[dict]:
+    """What the account service still counts as under way, or has not put on an invoice."""
+    return [entry for entry in stores.documents(system, "account", "ledger")
+            if entry["id"] in ids and (entry.get("active") or not entry.get("invoiceMonth"))]
+
+
+def check_files(system, ids: set[str]) -> None:
+    """One document of each kind per delivery, and logs in which everything happened exactly once."""
+    for service, collection, key in (("workflow", "sagas", "id"), ("package", "packages", "id"), ("delivery", "deliveries", "id"),
+                                     ("dronescheduler", "assignments", "deliveryId"), ("account", "ledger", "id")):
+        found = [document[key] for document in stores.documents(system, service, collection) if document[key] in ids]
+        assert sorted(found) == sorted(ids), f"{service}.{collection}"
+    check_deliveries(stores.histories(system, "delivery", "delivery_events"), ids)
+    check_sagas(stores.histories(system, "workflow", "saga_events"), ids)
+    check_drones(stores.histories(system, "dronescheduler", "drone_events"), ids)
+    assert broker.streams(system)["REQUESTS"]["messages"] == 0
+    assert broker.dead_letters(system) == 0
+
+
+def check_deliveries(logs: dict, ids: set[str]) -> None:
+    for id in ids:
+        names = [name for name, _ in logs[id]]
+        for name in ("DeliveryScheduled", "DeliveryPickedUp", "DeliveryCompleted"):
+            assert names.count(name) == 1, f"{id}: {names}"
+        assert names[0] == "DeliveryScheduled" and names[-1] == "DeliveryCompleted", f"{id}: {names}"
+
+
+def check_sagas(logs: dict, ids: set[str]) -> None:
+    for id in ids:
+        names = [name for name, _ in logs[id]]
+        assert names.count("SagaStarted") == 1 and names.count("SagaCompleted") == 1, f"{id}: {names}"
+        assert "SagaCompensated" not in names and "SagaFailed" not in names, f"{id}: {names}"
+
+
+def check_drones(logs: dict, ids: set[str]) -> None:
+    """Each drone's life: no delivery begins before the one before it was released, and each delivery is flown by one drone, once."""
+    flown: list[str] = []
+    for drone, log in logs.items():
+        current = None
+        for name, event in log:
+            if name == "DroneAssigned" and event["deliveryId"] != current:  # the same again: new terms of the same mission
+                assert current is None, f"{drone} got {event['deliveryId']} while it had {current}"
+                current = event["deliveryId"]
+                flown.append(current)
+            elif name == "DroneMissionProgressed":
+                assert event["deliveryId"] == current, f"{drone} told of {event['deliveryId']} while it had {current}"
+            elif name == "DroneReleased":
+                assert event["deliveryId"] == current, f"{drone} was released from {event['deliveryId']} while it had {current}"
+                assert event.get("completed"), f"{drone} did not complete {current}"
+                current = None
+    mine = [id for id in flown if id in ids]
+    assert sorted(mine) == sorted(ids)
