@@ -12,6 +12,7 @@
 #include <string.h>
 
 static const int64_t STUCK_MARGIN_MS = 10000;
+static const int64_t SWEEP_MARGIN_MS = 2000;
 
 /* Longer than any pause between two deliveries: that of a message nobody settles, and that of one given back. */
 static int64_t longest_pause_ns(const SkyConsumer *consumer) {
@@ -69,20 +70,44 @@ SkyStatus durable_ensure(SkyConsumer *consumer, int64_t wait_ms) {
   return result == NATS_OK ? SKY_OK : consumer_error(result, code, consumer);
 }
 
-/* What lies below the acknowledged floor of a work queue's only reader can go. */
-static void sweep(SkyConsumer *consumer, uint64_t floor, int64_t wait_ms) {
-  if (!consumer->is_work_queue || floor == 0 || floor == consumer->swept_floor)
-    return;
-  jsOptions options = with_wait(wait_ms);
-  options.Stream.Purge.Subject = consumer->filter;
-  options.Stream.Purge.Sequence = floor + 1; /* up to, not including */
-  if (js_PurgeStream(js_of(consumer), consumer->stream, &options, NULL) == NATS_OK)
-    consumer->swept_floor = floor;
-}
-
 static bool is_same(const Progress *a, const Progress *b) {
   return a->floor == b->floor && a->delivered == b->delivered && a->unacknowledged == b->unacknowledged &&
          a->redelivered == b->redelivered;
+}
+
+/* Whether the other consumers of the stream have acknowledged all they were given. */
+static bool others_are_through(const SkyConsumer *consumer, int64_t wait_ms) {
+  jsOptions options = with_wait(wait_ms);
+  jsConsumerInfoList *list = NULL;
+  if (js_Consumers(&list, js_of(consumer), consumer->stream, &options, NULL) != NATS_OK)
+    return false;
+  bool through = true;
+  for (int i = 0; i < list->Count; i++)
+    through = through && (list->List[i]->NumAckPending == 0 || strcmp(list->List[i]->Name, consumer->durable) == 0);
+  jsConsumerInfoList_Destroy(list);
+  return through;
+}
+
+/*
+ * What lies below the acknowledged floor of a work queue's only reader can go. But a purge, even of one subject below
+ * one sequence, makes nats-server 2.9 forget what any consumer of the stream has not acknowledged: what a killed
+ * process held would never be delivered again. So it waits until nothing has moved for longer than it takes to deliver
+ * again.
+ */
+static void sweep(SkyConsumer *consumer, const Progress *now, int64_t wait_ms) {
+  if (!is_same(&consumer->quiet, now)) {
+    consumer->quiet = *now;
+    return;
+  }
+  int64_t quiet_ms = (now->since_ns - consumer->quiet.since_ns) / SKY_NS_PER_MS;
+  if (!consumer->is_work_queue || now->floor == 0 || now->floor == consumer->swept_floor ||
+      quiet_ms < consumer->ack_wait_ms + SWEEP_MARGIN_MS || !others_are_through(consumer, wait_ms))
+    return;
+  jsOptions options = with_wait(wait_ms);
+  options.Stream.Purge.Subject = consumer->filter;
+  options.Stream.Purge.Sequence = now->floor + 1; /* up to, not including */
+  if (js_PurgeStream(js_of(consumer), consumer->stream, &options, NULL) == NATS_OK)
+    consumer->swept_floor = now->floor;
 }
 
 static bool is_idle(SkyConsumer *consumer) {
@@ -134,7 +159,7 @@ void durable_look_after(SkyConsumer *consumer, int64_t wait_ms) {
   };
   int64_t waiting = info->NumWaiting;
   jsConsumerInfo_Destroy(info);
-  sweep(consumer, now.floor, wait_ms);
+  sweep(consumer, &now, wait_ms);
   if (is_stuck(consumer, &now, waiting))
     make_anew(consumer, now.floor, wait_ms);
 }

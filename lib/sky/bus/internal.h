@@ -172,6 +172,7 @@ struct SkyConsumer {
   /* keeper's thread: */
   int64_t looked_ns;     /* when it was last looked after */
   uint64_t swept_floor;  /* up to where the stream was cleaned */
+  Progress quiet;        /* since when nothing has moved */
   uint64_t resume_after; /* where it begins when it is made anew; 0: at the beginning */
   Progress progress;
   atomic_uint references;
