@@ -73,7 +73,7 @@ SkyStatus delivery_get_public_tracking(void *self, SkyCall *call, const delivery
 }
 
 static int64_t timestamp_ns(const protobuf_Timestamp *timestamp) {
-  return timestamp->seconds * SKY_NS_PER_S + timestamp->nanos;
+  return sky_unix_ns(timestamp->seconds, timestamp->nanos);
 }
 
 SkyStatus delivery_list(void *self, SkyCall *call, const delivery_ListDeliveriesRequest *request,
@@ -157,10 +157,9 @@ SkyStatus delivery_get_summary(void *self, SkyCall *call, const delivery_GetSumm
   const bool december = request->month == 12;
   SkyQuery query = {.index = DELIVERIES_BY_OWNER,
                     .equal = {SKY_V_TEXT(request->owner_id)},
-                    .from = SKY_V_TIME(sky_time_from_civil(request->year, request->month, 1) * SKY_NS_PER_S),
-                    .to =
-                        SKY_V_TIME(sky_time_from_civil(request->year + december, december ? 1 : request->month + 1, 1) *
-                                   SKY_NS_PER_S),
+                    .from = SKY_V_TIME(sky_unix_ns(sky_time_from_civil(request->year, request->month, 1), 0)),
+                    .to = SKY_V_TIME(sky_unix_ns(
+                        sky_time_from_civil(request->year + december, december ? 1 : request->month + 1, 1), 0)),
                     .page_size = SKY_PAGE_MAX};
   month->year = request->year;
   month->month = request->month;

@@ -205,7 +205,7 @@ SkyStatus handle_get_assignment(void *user, SkyCall *call, const drone_GetAssign
 /* ---- use of the fleet ---- */
 
 static int64_t month_start_ns(int year, int month) {
-  return sky_time_from_civil(month > 12 ? year + 1 : year, month > 12 ? 1 : month, 1) * SKY_NS_PER_S;
+  return sky_unix_ns(sky_time_from_civil(month > 12 ? year + 1 : year, month > 12 ? 1 : month, 1), 0);
 }
 
 static void count_in(Scheduler *self, SkyArena *arena, AssignmentDocument *document, drone_Utilization *sum) {

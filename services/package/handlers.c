@@ -237,7 +237,7 @@ static SkyStatus list_packages(void *user, SkyCall *call, const package_ListPack
 }
 
 static int64_t month_start_ns(int year, int month) {
-  return sky_time_from_civil(month == 13 ? year + 1 : year, month == 13 ? 1 : month, 1) * SKY_NS_PER_S;
+  return sky_unix_ns(sky_time_from_civil(month == 13 ? year + 1 : year, month == 13 ? 1 : month, 1), 0);
 }
 
 static SkyStatus get_summary(void *user, SkyCall *call, const package_GetSummaryRequest *request,

@@ -1,6 +1,9 @@
 """Without JetStream a request is refused with 503 and Retry-After, and never answered 202; once it is back all goes on."""
 
 import shutil
+import signal
+import time
+import uuid
 
 from support import fleet
 from support.waiting import eventually
@@ -22,6 +25,24 @@ def test_no_broker_means_503_until_it_is_back(system, http, owner):
     for id in (before, after):
         fleet.at_stage(http, id, "COMPLETED")
     assert {delivery["id"] for delivery in http.pages(fleet.DELIVERIES, "deliveries", ownerId=owner)} == {before, after}
+
+
+def test_a_broker_that_hangs_means_503_in_time(system, http, owner):
+    """It keeps its connections and says nothing: whether a request is durable cannot be known, so it is not answered 202."""
+    key, order = uuid.uuid4().hex, fleet.order(owner)
+    system.processes["nats"].send(signal.SIGSTOP)
+    try:
+        begin = time.monotonic()
+        refused = fleet.request(http, order, key)
+        took = time.monotonic() - begin
+    finally:
+        system.processes["nats"].send(signal.SIGCONT)
+    refused.problem(503)
+    assert int(refused.headers["retry-after"]) >= 1
+    assert took < 6, took
+    id = eventually(lambda: (answer := fleet.request(http, order, key)).status == 202 and answer, 60, every=0.1).json["id"]
+    fleet.at_stage(http, id, "COMPLETED")
+    assert [delivery["id"] for delivery in http.pages(fleet.DELIVERIES, "deliveries", ownerId=owner)] == [id]
 
 
 def test_a_broker_that_lost_its_streams_gets_them_back(system, http, owner):

@@ -33,6 +33,13 @@ int64_t sky_timestamp_ms(const protobuf_Timestamp *timestamp) {
   return seconds * SKY_MS_PER_S + timestamp->nanos / SKY_NS_PER_MS;
 }
 
+int64_t sky_unix_ns(int64_t seconds, int32_t nanos) {
+  int64_t ns;
+  if (__builtin_mul_overflow(seconds, SKY_NS_PER_S, &ns) || __builtin_add_overflow(ns, nanos, &ns))
+    return seconds < 0 ? INT64_MIN : INT64_MAX;
+  return ns;
+}
+
 static void format_etag(int64_t version, char text[ETAG_SIZE]) {
   snprintf(text, ETAG_SIZE, "v%" PRId64, version);
 }

@@ -17,6 +17,9 @@
 protobuf_Timestamp *sky_timestamp_create(SkyArena *arena, int64_t unix_ms);
 int64_t sky_timestamp_ms(const protobuf_Timestamp *timestamp);
 
+/* Unix time in ns, for the range of a query; what 64 bits cannot hold (outside of 1677 to 2262) becomes their end. */
+int64_t sky_unix_ns(int64_t seconds, int32_t nanos);
+
 /* The entity tag of a document's version, without quotes: "v3". */
 char *sky_etag_create(SkyArena *arena, int64_t version);
 

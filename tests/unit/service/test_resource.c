@@ -68,6 +68,15 @@ START_TEST(times_outside_the_calendar_become_the_nearest_inside) {
 }
 END_TEST
 
+START_TEST(ns_stop_at_the_ends_of_their_range) {
+  ck_assert_int_eq(sky_unix_ns(5, 7), 5000000007);
+  ck_assert_int_eq(sky_unix_ns(-1, 999999999), -1);
+  ck_assert_int_eq(sky_unix_ns(253402300799, 0), INT64_MAX);
+  ck_assert_int_eq(sky_unix_ns(9223372036, 999999999), INT64_MAX);
+  ck_assert_int_eq(sky_unix_ns(-62135596800, 0), INT64_MIN);
+}
+END_TEST
+
 START_TEST(without_memory_there_is_none) {
   SkyArena none;
   sky_arena_init(&none, 1);
@@ -122,6 +131,7 @@ END_TEST
 
 SKY_CHECK_MAIN_WITH("service/resource", setup, teardown, times_are_the_same_there_and_back,
                     before_1970_nanos_still_count_forward, the_ends_of_the_calendar_are_kept, parts_of_a_ms_are_cut,
-                    no_time_is_0, times_outside_the_calendar_become_the_nearest_inside, without_memory_there_is_none,
-                    a_tag_names_its_version, a_tag_matches_its_own_version_alone,
-                    nothing_and_a_star_match_every_version, what_is_no_tag_matches_nothing)
+                    no_time_is_0, times_outside_the_calendar_become_the_nearest_inside,
+                    ns_stop_at_the_ends_of_their_range, without_memory_there_is_none, a_tag_names_its_version,
+                    a_tag_matches_its_own_version_alone, nothing_and_a_star_match_every_version,
+                    what_is_no_tag_matches_nothing)
