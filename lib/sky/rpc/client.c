@@ -21,7 +21,7 @@ enum {
   KEEPALIVE_MS = 30 * 1000,
   KEEPALIVE_TIMEOUT_MS = 10 * 1000,
   FIRST_RECONNECT_MS = 100,
-  LONGEST_RECONNECT_MS = 2000,
+  LONGEST_RECONNECT_MS = 500, /* a restarted peer is found again before its callers give up */
   CONNECT_TIMEOUT_MS = 5000,
   MAX_METADATA = 16 << 10,
   WATCH_MS = 10 * 60 * 1000,
