@@ -10,7 +10,7 @@
 #include <sky/service/resource.h>
 
 enum {
-  ROOM_WAIT_MS = 10000, /* of an order for room among the active sagas */
+  ROOM_WAIT_MS = 4000, /* of an order for room among the active sagas; shorter than its ack wait */
   MAX_RETRY_AFTER_MS = 30000,
   CHANGE_TIMEOUT_MS = 300000,
   RETRY_AFTER_MS = 200,

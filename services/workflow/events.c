@@ -6,8 +6,9 @@
 
 enum {
   MAX_ACK_PENDING = 2048,
+  /* Orders are settled as soon as they are stored; what a killed process held comes again after this. */
+  ACK_WAIT_MS = 10000,
   /* A full system gives orders back again and again; none of them is bad for that. */
-  ACK_WAIT_MS = 10000, /* a process that died must not delay its requests for long */
   MAX_DELIVER = 100000,
 };
 

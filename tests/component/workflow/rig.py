@@ -118,7 +118,13 @@ class Rig:
     async def _publish(self, subject: str, data: bytes, event_id: str):
         if self.connection is None:
             self.connection = await nats.connect(f"nats://127.0.0.1:{self.nats_port}", max_reconnect_attempts=-1, reconnect_time_wait=0.1)
-        await self.connection.jetstream().publish(subject, data, headers={"Nats-Msg-Id": event_id}, timeout=10)
+        for _ in range(20):  # again under the same id, as clients do
+            try:
+                await self.connection.jetstream().publish(subject, data, headers={"Nats-Msg-Id": event_id}, timeout=1)
+                return
+            except (nats.errors.Error, TimeoutError, asyncio.TimeoutError):
+                continue
+        raise AssertionError("the broker does not confirm")
 
     def request(self, value: dict | None = None, id: str = "") -> str:
         value = value or order()
@@ -160,13 +166,14 @@ class Rig:
         return self.loop.run_until_complete(self._events(subject))
 
     async def _events(self, subject: str):
-        subscription = await self.connection.jetstream().subscribe(subject, ordered_consumer=True, stream="WORKFLOWS")
+        connection = await nats.connect(f"nats://127.0.0.1:{self.nats_port}")  # its own: it outlives no broker
         found = []
         try:
+            subscription = await connection.jetstream().subscribe(subject, ordered_consumer=True, stream="WORKFLOWS")
             while True:
                 got = await subscription.next_msg(timeout=0.5)
                 found.append(tuple(got.subject.split(".")[2::2]))
         except nats.errors.TimeoutError:
             return found
         finally:
-            await subscription.unsubscribe()
+            await connection.close()

@@ -1,0 +1,176 @@
+"""200 requests while things die: each saga ends once, and what the peers hold fits how it ended."""
+
+import random
+import time
+import uuid
+from collections import Counter
+
+from support.waiting import eventually
+
+from peers import Sometimes
+from rig import FINAL, order
+
+REQUESTS = 200
+
+
+def all_end(rig, ids, seconds=90):
+    left = set(ids)
+
+    def ended():
+        for id in list(left):
+            found = rig.get(id)
+            if found is not None and found["state"] in FINAL:
+                left.discard(id)
+        return not left
+
+    eventually(ended, seconds, every=0.2, what="all sagas end")
+    return {id: rig.get(id)["state"] for id in ids}
+
+
+def publish_some(rig, chance, count, cancelled):
+    ids = []
+    for _ in range(count):
+        owner = "suspended-shop" if chance.random() < 0.1 else "shop"
+        ids.append(rig.request(order(owner)))
+        if chance.random() < 0.15:
+            rig.cancel(ids[-1])
+            cancelled.add(ids[-1])
+    return ids
+
+
+def check(rig, states, cancelled):
+    peers = rig.peers
+    done = {id for id, state in states.items() if state == "WORKFLOW_STATE_COMPLETED"}
+    assert peers.live_deliveries() == done
+    assert peers.live_drones() == done
+    assert {creator for creator in peers.packages.values()} == done
+    assert len(set(peers.drones.values())) == len(peers.drones)  # never one drone for two
+    # A cancellation is refused only after pickup, and nothing is picked up here.
+    eventually(lambda: all(rig.get(id)["state"] in ("WORKFLOW_STATE_CANCELLED", "WORKFLOW_STATE_REJECTED") for id in cancelled), 30)
+    assert Counter(states.values()).keys() <= {"WORKFLOW_STATE_COMPLETED", "WORKFLOW_STATE_REJECTED", "WORKFLOW_STATE_CANCELLED"}
+
+
+def check_told_once(rig, states):
+    """Every end reaches the broker, each event under one id."""
+
+    def told():
+        ends = Counter((kind, id) for kind, id in rig.events() if kind in ("saga_completed", "saga_compensated", "saga_failed"))
+        starts = Counter(id for kind, id in rig.events() if kind == "saga_started")
+        assert set(starts) == set(states) and set(starts.values()) == {1}
+        for id, state in states.items():
+            last = "saga_completed" if state == "WORKFLOW_STATE_COMPLETED" else "saga_compensated"
+            assert ends[last, id] == 1, (id, state)
+        return True
+
+    eventually(told, 30, every=0.5)
+
+
+def wait_for_cancellations(rig, ids, cancelled):
+    eventually(lambda: all(rig.get(id)["state"] in ("WORKFLOW_STATE_CANCELLED", "WORKFLOW_STATE_REJECTED") for id in cancelled), 60, every=0.2)
+    return all_end(rig, ids)
+
+
+def make_peers_slow_and_flaky(rig, chance):
+    for method in ("CheckAccount", "PutPackage", "AssignDrone", "PutDelivery", "Cancel", "ReleaseDrone", "DeletePackage"):
+        rig.peers.before(method, Sometimes(chance, 0.05, 0.02))
+        rig.peers.after(method, Sometimes(chance, 0.05))
+
+
+def test_the_service_is_killed_again_and_again(rig):
+    chance = random.Random(20261121)
+    make_peers_slow_and_flaky(rig, chance)
+    cancelled = set()
+    ids = []
+    for _ in range(5):
+        ids += publish_some(rig, chance, REQUESTS // 5, cancelled)
+        time.sleep(chance.random() * 0.5)  # the moment of death is what varies
+        rig.kill_workflow()
+        rig.start_workflow()
+    rig.wait_until_ready()
+    all_end(rig, ids)
+    states = wait_for_cancellations(rig, ids, cancelled)
+    check(rig, states, cancelled)
+    check_told_once(rig, states)
+
+
+def test_the_broker_is_killed_again_and_again(rig):
+    chance = random.Random(4)
+    make_peers_slow_and_flaky(rig, chance)
+    cancelled = set()
+    ids = []
+    for _ in range(4):
+        ids += publish_some(rig, chance, REQUESTS // 4, cancelled)
+        time.sleep(chance.random() * 0.3)
+        rig.kill_nats()
+        rig.start_nats()
+    all_end(rig, ids)
+    states = wait_for_cancellations(rig, ids, cancelled)
+    check(rig, states, cancelled)
+    check_told_once(rig, states)
+
+
+def test_the_peers_die_and_come_back(rig):
+    ids = [rig.request() for _ in range(30)]
+    rig.peers.stop()
+    ids += [rig.request() for _ in range(30)]
+    eventually(lambda: all(rig.get(id) is not None for id in ids), 20)
+    rig.peers.start(rig.peers.port)
+    states = all_end(rig, ids)
+    assert set(states.values()) == {"WORKFLOW_STATE_COMPLETED"}
+    check(rig, states, set())
+
+
+def test_killed_while_it_waits_it_resumes_within_seconds(rig):
+    from peers import busy
+
+    def hook(request):
+        raise busy()
+
+    rig.peers.before("AssignDrone", hook)
+    ids = [rig.request() for _ in range(20)]
+    eventually(lambda: all((rig.get(id) or {}).get("step") == "WORKFLOW_STEP_DRONE" for id in ids))
+    rig.kill_workflow()
+    rig.peers.clear()
+    rig.start_workflow()
+    begun = time.monotonic()
+    states = all_end(rig, ids)
+    assert set(states.values()) == {"WORKFLOW_STATE_COMPLETED"}
+    assert time.monotonic() - begun < 8
+
+
+def test_no_more_sagas_at_once_than_allowed(tmp_path):
+    from peers import busy
+    from rig import Rig
+    rig = Rig(tmp_path)
+    rig.environment["SKY_MAX_ACTIVE"] = "5"
+    try:
+        rig.start()
+
+        def hook(request):
+            raise busy()
+
+        rig.peers.before("AssignDrone", hook)
+        ids = [rig.request() for _ in range(30)]
+        eventually(lambda: rig.stored("sagas") == 5)
+        # A cancellation does not wait behind the orders that wait.
+        working = [id for id in ids if rig.get(id) is not None]
+        rig.cancel(working[0])
+        eventually(lambda: rig.get(working[0])["state"] == "WORKFLOW_STATE_CANCELLED")
+        rig.peers.clear()
+        states = all_end(rig, ids)
+        assert sorted(states.values()) == ["WORKFLOW_STATE_CANCELLED"] + 29 * ["WORKFLOW_STATE_COMPLETED"]
+    finally:
+        rig.stop()
+
+
+def test_an_unsound_message_goes_to_the_dead_letters(rig):
+    id = str(uuid.uuid4())
+    rig.publish("DeliveryRequested", id, {"ownerId": "shop"})  # no order
+    good = rig.request()
+    rig.ends(good, "COMPLETED")
+    assert rig.get(id) is None
+
+    async def dead():
+        return (await rig.connection.jetstream().stream_info("DEADLETTERS")).state.messages
+
+    eventually(lambda: rig.loop.run_until_complete(dead()) == 1)
