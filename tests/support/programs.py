@@ -7,14 +7,14 @@ import socket
 import subprocess
 from pathlib import Path
 
+from dev import ports
+
 from support.contracts import build
 from support.waiting import eventually
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    return ports.pick(1)[0]
 
 
 def is_listening(port: int) -> bool:

@@ -11,6 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "free_port.h"
 #include "sky_check.h"
 
 static char text[1 << 20];
@@ -20,18 +21,8 @@ static struct sockaddr_in loopback(int port) {
       .sin_family = AF_INET, .sin_port = htons((in_port_t)port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 }
 
-int process_free_port(void) {
-  int fd = socket(AF_INET, SOCK_STREAM, 0);
-  struct sockaddr_in address = loopback(0);
-  socklen_t size = sizeof(address);
-  ck_assert_int_eq(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
-  ck_assert_int_eq(getsockname(fd, (struct sockaddr *)&address, &size), 0);
-  close(fd);
-  return ntohs(address.sin_port);
-}
-
 void process_init(Process *process) {
-  *process = (Process){.listen_port = process_free_port(), .admin_port = process_free_port()};
+  *process = (Process){.listen_port = free_port(), .admin_port = free_port()};
   const char *base = getenv("TMPDIR");
   snprintf(process->directory, sizeof(process->directory), "%.40s/sky-service-XXXXXX", base == NULL ? "/tmp" : base);
   ck_assert_ptr_nonnull(mkdtemp(process->directory));

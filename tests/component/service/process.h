@@ -37,4 +37,3 @@ bool process_is_ready(const Process *process);
 /* What it wrote on stdout and stderr so far; lives until the next call. */
 const char *process_output(const Process *process);
 size_t process_resident_kb(const Process *process);
-int process_free_port(void);

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import nats
 from support.contracts import Client, build, message
+from support.programs import free_port
 from support.waiting import eventually
 
 from peers import Peers
@@ -20,12 +21,6 @@ FINAL = {f"WORKFLOW_STATE_{name}" for name in ("COMPLETED", "REJECTED", "FAILED"
 HERE = {"latitude": 47.61, "longitude": -122.34}
 THERE = {"latitude": 47.62, "longitude": -122.35}
 NOW = "2026-01-01T00:00:00Z"
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def order(owner: str = "shop", **changes) -> dict:

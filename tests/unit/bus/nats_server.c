@@ -11,21 +11,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "free_port.h"
 #include "sky_check.h"
 
 static struct sockaddr_in loopback(int port) {
   return (struct sockaddr_in){
       .sin_family = AF_INET, .sin_port = htons((in_port_t)port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-}
-
-static int free_port(void) {
-  int fd = socket(AF_INET, SOCK_STREAM, 0);
-  struct sockaddr_in address = loopback(0);
-  socklen_t size = sizeof(address);
-  ck_assert_int_eq(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
-  ck_assert_int_eq(getsockname(fd, (struct sockaddr *)&address, &size), 0);
-  close(fd);
-  return ntohs(address.sin_port);
 }
 
 static bool accepts(int port) {

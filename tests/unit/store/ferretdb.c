@@ -12,19 +12,11 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "free_port.h"
+
 static struct sockaddr_in loopback(int port) {
   return (struct sockaddr_in){
       .sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-}
-
-static int free_port(void) {
-  struct sockaddr_in address = loopback(0);
-  socklen_t size = sizeof(address);
-  int fd = socket(AF_INET, SOCK_STREAM, 0);
-  const bool found = fd >= 0 && bind(fd, (struct sockaddr *)&address, size) == 0 &&
-                     getsockname(fd, (struct sockaddr *)&address, &size) == 0;
-  close(fd);
-  return found ? ntohs(address.sin_port) : 0;
 }
 
 static bool answers(int port) {

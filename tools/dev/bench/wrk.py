@@ -1,6 +1,7 @@
 """HTTP load by wrk (Debian package), with what it reports."""
 
 import json
+import math
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,10 +30,10 @@ class Report:
 
 
 def run(url: str, seconds: float, folder: Path, *, connections: int = 32, threads: int = 1, script: str = "") -> Report:
-    """script: Lua that sets up the request."""
+    """script: Lua that sets up the request. wrk takes whole seconds: the next."""
     path = folder / "wrk.lua"
     path.write_text(script + _DONE)
-    command = ["wrk", f"-t{threads}", f"-c{connections}", f"-d{seconds:g}s", "-s", str(path), url]
+    command = ["wrk", f"-t{threads}", f"-c{connections}", f"-d{math.ceil(seconds)}s", "-s", str(path), url]
     output = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
     report = next(line for line in output.splitlines() if line.startswith("REPORT "))
     return Report(**json.loads(report.removeprefix("REPORT ")))
