@@ -23,6 +23,10 @@ class ApiError(Exception):
     """The answer was not what was needed; the message says why."""
 
 
+class Unavailable(ApiError):
+    """The system cannot answer just now (503, 504): asking again may help."""
+
+
 class Api:
     """Not thread-safe: one kept connection, made again when the server has closed it."""
 
@@ -42,7 +46,7 @@ class Api:
         while True:
             answer = self.get(path, **query, **({"pageToken": token} if token else {}))
             if answer.status != 200:
-                raise ApiError(f"GET {path}: {answer.detail()}")
+                raise (Unavailable if answer.status in (503, 504) else ApiError)(f"GET {path}: {answer.detail()}")
             yield from answer.body.get(field, [])
             token = answer.body.get("nextPageToken", "")
             if not token:

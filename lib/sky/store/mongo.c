@@ -90,7 +90,7 @@ SkyStatus sky_mongo_command(SkyMongo *mongo, const SkyContext *context, mongoc_c
       return SKY_OK;
     if (!sky_mongo_is_throttled((int)error.code, error.message, &wait_ms) ||
         !sky_mongo_back_off(context, attempt, wait_ms))
-      return sky_mongo_status(mongo, &error, "write");
+      return sky_mongo_status(mongo, context, &error, "write");
     bson_destroy(ret_reply);
   }
 }
@@ -105,7 +105,7 @@ static SkyStatus mongo_ping(void *self, const SkyContext *context) {
   const bool done = mongoc_client_command_simple(client, mongo->database, &command, NULL, NULL, &error);
   bson_destroy(&command);
   sky_mongo_release(mongo, client);
-  return done ? SKY_OK : sky_mongo_status(mongo, &error, "ping");
+  return done ? SKY_OK : sky_mongo_status(mongo, context, &error, "ping");
 }
 
 /* ---- settings ---- */

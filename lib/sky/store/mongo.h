@@ -40,8 +40,13 @@ void sky_mongo_release(SkyMongo *mongo, mongoc_client_t *client);
 
 /* ---- errors: mongo_status.c ---- */
 
-/* The one place where libmongoc's and the server's errors become ours. Remembers a server that is away. */
-SKY_MUST_USE SkyStatus sky_mongo_status(SkyMongo *mongo, const bson_error_t *error, const char *what);
+/*
+ * The one place where libmongoc's and the server's errors become ours. Remembers a server that is away. Whatever a
+ * server calls it when it stops at the time limit we gave it (FerretDB: 1, InternalError), past the context's deadline
+ * it is DEADLINE_EXCEEDED. context: may be NULL.
+ */
+SKY_MUST_USE SkyStatus sky_mongo_status(SkyMongo *mongo, const SkyContext *context, const bson_error_t *error,
+                                        const char *what);
 SKY_MUST_USE SkyStatus sky_mongo_server_status(int code, const char *message, const char *what);
 /* True for "request rate is large" (16500, 429); *ret_wait_ms is what the server asks for, or -1. */
 bool sky_mongo_is_throttled(int code, const char *message, int64_t *ret_wait_ms);

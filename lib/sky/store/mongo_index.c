@@ -96,7 +96,7 @@ static SkyStatus make_index(SkyMongo *mongo, mongoc_client_t *client, const SkyS
   if (is_other && drop_index(mongo, client, schema, index->declared->name, &error) &&
       create_index(mongo, client, schema, index, &error))
     return SKY_OK;
-  return sky_mongo_status(mongo, &error, index->declared->name);
+  return sky_mongo_status(mongo, NULL, &error, index->declared->name);
 }
 
 static SkyStatus make_indexes(SkyMongo *mongo, mongoc_client_t *client, const SkySchema *schema) {
@@ -157,7 +157,7 @@ static SkyStatus set_values(const Fill *fill, const ProtobufCMessage *document, 
   bson_append_document_end(&updates, &update);
   bson_append_array_end(&command, &updates);
   if (status == SKY_OK && !run(fill->mongo, fill->client, &command, &error))
-    status = sky_mongo_status(fill->mongo, &error, "fill index");
+    status = sky_mongo_status(fill->mongo, NULL, &error, "fill index");
   bson_destroy(&command);
   return status;
 }
@@ -201,7 +201,7 @@ static SkyStatus fill_page(Fill *fill, mongoc_collection_t *collection) {
   while (status == SKY_OK && mongoc_cursor_next(cursor, &stored))
     status = fill_document(fill, stored);
   if (status == SKY_OK && mongoc_cursor_error(cursor, &error))
-    status = sky_mongo_status(fill->mongo, &error, "fill index");
+    status = sky_mongo_status(fill->mongo, NULL, &error, "fill index");
   mongoc_cursor_destroy(cursor);
   bson_destroy(&filter);
   bson_destroy(&options);

@@ -131,7 +131,7 @@ static SkyStatus run(const Reading *reading, mongoc_client_t *client, const bson
       break;
     if (!sky_mongo_is_throttled((int)error.code, error.message, &wait_ms) ||
         !sky_mongo_back_off(reading->context, attempt, wait_ms)) {
-      status = sky_mongo_status(reading->mongo, &error, "find");
+      status = sky_mongo_status(reading->mongo, reading->context, &error, "find");
       break;
     }
   }

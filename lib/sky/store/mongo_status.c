@@ -73,11 +73,17 @@ static SkyStatus away(SkyMongo *mongo, const bson_error_t *error, const char *wh
   return sky_status_with_retry_after_ms(SKY_UNAVAILABLE("%s: %s", what, error->message), AWAY_MS);
 }
 
-SkyStatus sky_mongo_status(SkyMongo *mongo, const bson_error_t *error, const char *what) {
+static SkyStatus server_status(const SkyContext *context, const bson_error_t *error, const char *what) {
+  if (code_of((int)error->code) == SKY_CODE_INTERNAL && context != NULL && sky_context_remaining_ms(context) <= 0)
+    return SKY_DEADLINE_EXCEEDED("%s: %s (%u)", what, error->message, error->code);
+  return sky_mongo_server_status((int)error->code, error->message, what);
+}
+
+SkyStatus sky_mongo_status(SkyMongo *mongo, const SkyContext *context, const bson_error_t *error, const char *what) {
   switch (error->domain) {
   case MONGOC_ERROR_SERVER:
   case MONGOC_ERROR_WRITE_CONCERN:
-    return sky_mongo_server_status((int)error->code, error->message, what);
+    return server_status(context, error, what);
   case MONGOC_ERROR_SERVER_SELECTION:
     return away(mongo, error, what);
   case MONGOC_ERROR_STREAM:

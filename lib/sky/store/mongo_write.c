@@ -163,7 +163,7 @@ static SkyStatus explain_miss(const Writing *writing, const SkyStoreWrite *write
   if (mongoc_cursor_next(cursor, &found) && bson_iter_init_find(&at, found, "_version"))
     version = bson_iter_as_int64(&at);
   else if (mongoc_cursor_error(cursor, &error))
-    status = sky_mongo_status(writing->mongo, &error, "read version");
+    status = sky_mongo_status(writing->mongo, writing->context, &error, "read version");
   mongoc_cursor_destroy(cursor);
   mongoc_collection_destroy(collection);
   bson_destroy(&filter);

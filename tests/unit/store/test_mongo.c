@@ -267,6 +267,16 @@ START_TEST(server_errors_become_ours) {
 }
 END_TEST
 
+START_TEST(a_server_that_stops_at_our_limit_says_so_in_any_words) {
+  const bson_error_t interrupted = {.domain = MONGOC_ERROR_SERVER, .code = 1, .message = "interrupted (9)"};
+  const SkyContext over = within_ms(0), ample = within_ms(60000);
+  assert_code(sky_mongo_status(NULL, &over, &interrupted, "find"), SKY_CODE_DEADLINE_EXCEEDED);
+  assert_code(sky_mongo_status(NULL, &ample, &interrupted, "find"), SKY_CODE_INTERNAL);
+  const bson_error_t duplicate = {.domain = MONGOC_ERROR_SERVER, .code = 11000, .message = "duplicate key"};
+  assert_code(sky_mongo_status(NULL, &over, &duplicate, "insert"), SKY_CODE_ALREADY_EXISTS);
+}
+END_TEST
+
 START_TEST(throttling_is_seen_and_its_wait_is_read) {
   static const char cosmos[] = "Error=16500, RetryAfterMs=34, Details='Response status code does not indicate success";
   int64_t wait_ms;
@@ -305,6 +315,7 @@ int main(void) {
       a_server_that_comes_back_is_used_again,
       wrong_uris_are_refused,
       server_errors_become_ours,
+      a_server_that_stops_at_our_limit_says_so_in_any_words,
       throttling_is_seen_and_its_wait_is_read,
       backing_off_ends_at_the_deadline,
   };

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from dev import state
-from dev.api import Api, ApiError
+from dev.api import Api, ApiError, Unavailable
 from dev.board import Board, summary
 from dev.build import environment
 from dev.commands.up import READY_SECONDS, add_system_arguments, make_system, prepare
@@ -26,6 +26,8 @@ from dev.waiting import eventually
 
 SUMMARY = "build, run and deliver 48 packages, live"
 POLL_SECONDS = 0.4
+POLL_SHARE = 3  # a poll that takes long is followed by a pause of this many times its length: watching must not be the load
+PATIENCE_SECONDS = 30.0  # with a system that answers no poll
 FLEET_SECONDS = 30.0
 
 
@@ -91,13 +93,20 @@ def _submit(url: str, requests: Path) -> set[str]:
 def _follow(flights: Flights, timeout: float, tick) -> None:
     """Until all are over, or the time is."""
     board, begin = Board(len(flights.ids)), time.monotonic()
+    answered = begin
     try:
         while not flights.over() and time.monotonic() - begin < timeout:
             tick()
-            board.update(flights.refresh(), flights.count(), time.monotonic() - begin)
-            for flight in flights.awaiting_proof():
-                flights.confirm(flight)  # refused while the drone is not quite there: asked again at the next poll
-            time.sleep(POLL_SECONDS)
+            asked = time.monotonic()
+            try:
+                board.update(flights.refresh(), flights.count(), asked - begin)
+                for flight in flights.awaiting_proof():
+                    flights.confirm(flight)  # refused while the drone is not quite there: asked again at the next poll
+                answered = time.monotonic()
+            except Unavailable as error:
+                if time.monotonic() - answered > PATIENCE_SECONDS:
+                    raise ApiError(f"no answer for {PATIENCE_SECONDS:.0f} s: {error}") from error
+            time.sleep(max(POLL_SECONDS, POLL_SHARE * (time.monotonic() - asked)))
     finally:
         board.end()
 
