@@ -59,7 +59,7 @@ static bool is_same(const account_Account *a, const account_Account *b) {
 /* The same key and content again is the same account. */
 static SkyStatus create_again(AccountService *service, SkyCall *call, const account_CreateAccountRequest *request,
                               const char *id, account_CreateAccountResponse *response) {
-  Document *document;
+  Document *document = NULL;
   SKY_TRY(account_load(service, call, id, &document, NULL));
   if (request->idempotency_key[0] != '\0' && strcmp(document->idempotency_key, request->idempotency_key) == 0 &&
       is_same(document->account, request->account))
@@ -110,7 +110,7 @@ SkyStatus account_create(void *self, SkyCall *call, const account_CreateAccountR
 
 SkyStatus account_get(void *self, SkyCall *call, const account_GetAccountRequest *request,
                       account_GetAccountResponse *response) {
-  Document *document;
+  Document *document = NULL;
   SKY_TRY(account_load(self, call, request->id, &document, NULL));
   return present(call, document, &response->account);
 }
@@ -144,7 +144,7 @@ typedef SkyStatus (*Change)(AccountService *service, SkyCall *call, const void *
 
 static SkyStatus change_once(AccountService *service, SkyCall *call, const char *id, Change change, const void *request,
                              account_Account **ret) {
-  Document *document;
+  Document *document = NULL;
   int64_t version;
   bool changed = true;
   SKY_TRY(account_load(service, call, id, &document, &version));

@@ -44,7 +44,7 @@ static bool is_same(const account_User *a, const account_User *b) {
 
 static SkyStatus create_again(AccountService *service, SkyCall *call, const account_CreateUserRequest *request,
                               const account_User *wanted, account_CreateUserResponse *response) {
-  Document *document;
+  Document *document = NULL;
   int64_t version;
   SKY_TRY(load(service, call, request->account_id, wanted->id, &document, &version));
   if (request->idempotency_key[0] != '\0' && strcmp(document->idempotency_key, request->idempotency_key) == 0 &&
@@ -89,7 +89,7 @@ SkyStatus account_create_user(void *self, SkyCall *call, const account_CreateUse
 
 SkyStatus account_get_user(void *self, SkyCall *call, const account_GetUserRequest *request,
                            account_GetUserResponse *response) {
-  Document *document;
+  Document *document = NULL;
   int64_t version;
   SKY_TRY(load(self, call, request->account_id, request->id, &document, &version));
   return present(call, document->user, version, &response->user);
@@ -120,7 +120,7 @@ static SkyStatus update_once(AccountService *service, SkyCall *call, const accou
   static const char *const changeable[] = {"display_name", "email", "phone", "role", NULL};
   static const char *all[] = {"*"};
   const bool has_mask = request->update_mask != NULL;
-  Document *document;
+  Document *document = NULL;
   int64_t version;
   SKY_TRY(load(service, call, request->user->account_id, request->user->id, &document, &version));
   SKY_TRY(sky_etag_check(request->if_match, version));
@@ -146,7 +146,7 @@ SkyStatus account_update_user(void *self, SkyCall *call, const account_UpdateUse
 SkyStatus account_delete_user(void *self, SkyCall *call, const account_DeleteUserRequest *request,
                               account_DeleteUserResponse *response) {
   AccountService *service = self;
-  Document *document;
+  Document *document = NULL;
   int64_t version;
   SKY_TRY(load(service, call, request->account_id, request->id, &document, &version));
   SKY_TRY(sky_etag_check(request->if_match, version));

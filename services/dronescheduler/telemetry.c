@@ -3,6 +3,7 @@
  * the log must have goes to the writers (writer.c), and is acknowledged from there.
  */
 #include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <sky/core/log.h>
@@ -92,7 +93,7 @@ static void acknowledge(Intake *intake, const char *drone_id, uint64_t sequence,
   else
     ack = &intake->acks[intake->ack_count++];
   *ack = (ReportAck){.sequence = sequence, .dropped_count = dropped, .result = (int)result};
-  strncpy(ack->drone_id, drone_id, sizeof(ack->drone_id) - 1);
+  snprintf(ack->drone_id, sizeof(ack->drone_id), "%s", drone_id);
 }
 
 static void take_effects(Scheduler *self, FleetDrone *drone, const IntakeEffects *effects, Intake *intake) {

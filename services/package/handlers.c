@@ -150,7 +150,7 @@ static SkyStatus put_package(void *user, SkyCall *call, const package_PutPackage
 
 static SkyStatus get_package(void *user, SkyCall *call, const package_GetPackageRequest *request,
                              package_GetPackageResponse *response) {
-  Document *document;
+  Document *document = NULL;
   SKY_TRY(load(user, call, request->id, &document, NULL));
   return present(call, document, &response->package);
 }
@@ -159,7 +159,7 @@ static SkyStatus update_once(PackageService *self, SkyCall *call, const package_
                              package_UpdatePackageResponse *response) {
   static const char *const changeable[] = {"size", "weight_kg", "tag", NULL};
   static const char *all[] = {"*"};
-  Document *document;
+  Document *document = NULL;
   int64_t version;
   SKY_TRY(load(self, call, request->package->id, &document, &version));
   SKY_TRY(sky_etag_check(request->if_match, document->revision));
@@ -183,7 +183,7 @@ static SkyStatus update_package(void *user, SkyCall *call, const package_UpdateP
 
 static SkyStatus delete_once(PackageService *self, SkyCall *call, const package_DeletePackageRequest *request,
                              package_DeletePackageResponse *response) {
-  Document *document;
+  Document *document = NULL;
   int64_t version;
   SKY_TRY(load(self, call, request->id, &document, &version));
   const bool is_undo = request->creator_id[0] != '\0';
