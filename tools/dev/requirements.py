@@ -12,7 +12,7 @@ DEBIAN = {
     "build": (
         "ca-certificates", "ccache", "check", "gcc", "git", "libc6-dev", "libcurl4-openssl-dev", "libgrpc-dev", "libmongoc-dev", "libnats-dev",
         "libnghttp2-dev", "libprotobuf-c-dev", "libprotobuf-dev", "libprotoc-dev", "libsqlite3-dev", "libssl-dev", "make", "meson", "nats-server", "nginx",
-        "nginx-dev", "ninja-build", "pkg-config", "protobuf-c-compiler", "protobuf-compiler", "python3", "python3-venv",
+        "nginx-dev", "ninja-build", "pkg-config", "protobuf-c-compiler", "protobuf-compiler", "python3", "python3-venv", "zlib1g-dev",
     ),
     "test": (),
     "lint": ("clang-format", "cppcheck"),

@@ -104,6 +104,7 @@ SkyContext sky_context_with_timeout_ms(const SkyContext *parent, int64_t timeout
 SkyContext sky_context_child(const SkyContext *parent) {
   SkyContext context = *parent;
   context.trace = sky_trace_child(&parent->trace);
+  context.call_options = NULL;
   return context;
 }
 

@@ -57,11 +57,14 @@ void sky_cancel_remove(SkyCancel *cancel, SkyCancelListener *listener);
 
 #define SKY_NO_DEADLINE INT64_MAX
 
+struct SkyCallOptions; /* sky/rpc/client.h */
+
 typedef struct SkyContext {
   int64_t deadline_ns; /* monotonic; SKY_NO_DEADLINE: none */
   SkyTrace trace;
-  const SkyPrincipal *principal; /* may be NULL */
-  SkyCancel *cancel;             /* may be NULL; borrowed */
+  const SkyPrincipal *principal;             /* may be NULL */
+  SkyCancel *cancel;                         /* may be NULL; borrowed */
+  const struct SkyCallOptions *call_options; /* of the one call that is made with this value; NULL. Not inherited */
 } SkyContext;
 
 /* No deadline, a new trace, nobody's work: where a process starts something by itself. */

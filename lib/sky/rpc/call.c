@@ -98,6 +98,25 @@ SkyStatus sky_call_add_trailing_metadata(SkyCall *call, const char *key, SkyStr 
   return status;
 }
 
+SkyStatus sky_call_set_compression(SkyCall *call, SkyCompression compression) {
+  pthread_mutex_lock(&call->lock);
+  const bool late = call->initial_sent;
+  if (!late)
+    call->compression = compression;
+  pthread_mutex_unlock(&call->lock);
+  return late ? SKY_FAILED_PRECONDITION("the call has begun to send, it cannot change its compression") : SKY_OK;
+}
+
+void sky_call_compress_messages(SkyCall *call, bool compress) {
+  pthread_mutex_lock(&call->lock);
+  call->send_uncompressed = !compress;
+  pthread_mutex_unlock(&call->lock);
+}
+
+bool sky_call_message_was_compressed(const SkyCall *call) {
+  return call->message_was_compressed;
+}
+
 char *sky_call_printf(SkyCall *call, const char *format, ...) {
   va_list values, again;
   va_start(values, format);

@@ -21,6 +21,7 @@
 #include <sky/core/context.h>
 #include <sky/core/status.h>
 #include <sky/core/str.h>
+#include <sky/rpc/compression.h>
 
 typedef struct SkyCall SkyCall;
 
@@ -37,6 +38,16 @@ bool sky_call_metadata(const SkyCall *call, const char *key, SkyStr *ret_value);
 /* Response metadata; RESOURCE_EXHAUSTED past 8 KiB. Initial only before the first message. */
 SKY_MUST_USE SkyStatus sky_call_add_initial_metadata(SkyCall *call, const char *key, SkyStr value);
 SKY_MUST_USE SkyStatus sky_call_add_trailing_metadata(SkyCall *call, const char *key, SkyStr value);
+
+/*
+ * Compresses what this call sends, as far as its client takes that algorithm (else another that it takes, else none);
+ * instead of SkyServerOptions.compression. FAILED_PRECONDITION after the first message.
+ */
+SKY_MUST_USE SkyStatus sky_call_set_compression(SkyCall *call, SkyCompression compression);
+/* Of a call that compresses: whether the messages sent from now on are (at first they are), the response among them. */
+void sky_call_compress_messages(SkyCall *call, bool compress);
+/* The request, or of a stream the message last read, came compressed. */
+bool sky_call_message_was_compressed(const SkyCall *call);
 
 /* printf into the call's arena; for strings of the response. NULL only when the arena's budget is spent. */
 char *sky_call_printf(SkyCall *call, const char *format, ...) SKY_PRINTF(2, 3);

@@ -108,10 +108,28 @@ static grpc_slice message_slice(const SkyError *status) {
   return grpc_slice_from_copied_buffer(message, strnlen(message, MAX_STATUS_MESSAGE));
 }
 
-static grpc_op initial_metadata_op(SkyCall *call) {
-  return (grpc_op){.op = GRPC_OP_SEND_INITIAL_METADATA,
-                   .data.send_initial_metadata = {.count = call->initial_metadata.count,
-                                                  .metadata = call->initial_metadata.entries}};
+/*
+ * The core takes a level and finds the algorithm: the first or the last that the client accepts, of gzip and deflate.
+ */
+static grpc_compression_level level_of(SkyCompression compression) {
+  switch (compression) {
+  case SKY_COMPRESSION_GZIP:
+    return GRPC_COMPRESS_LEVEL_LOW;
+  case SKY_COMPRESSION_DEFLATE:
+    return GRPC_COMPRESS_LEVEL_HIGH;
+  case SKY_COMPRESSION_IDENTITY:
+    break;
+  }
+  return GRPC_COMPRESS_LEVEL_NONE;
+}
+
+grpc_op sky_call_initial_metadata_op(SkyCall *call) {
+  grpc_op op = {.op = GRPC_OP_SEND_INITIAL_METADATA,
+                .data.send_initial_metadata = {.count = call->initial_metadata.count,
+                                               .metadata = call->initial_metadata.entries}};
+  op.data.send_initial_metadata.maybe_compression_level.is_set = call->compression != SKY_COMPRESSION_IDENTITY;
+  op.data.send_initial_metadata.maybe_compression_level.level = level_of(call->compression);
+  return op;
 }
 
 static grpc_op status_op(SkyCall *call, const SkyError *status, grpc_slice *message) {
@@ -130,10 +148,12 @@ void sky_call_send_final(SkyCall *call, SkyStatus status) {
   add_details(call, status);
   grpc_slice message = message_slice(status);
   if (!call->initial_sent)
-    ops[op_count++] = initial_metadata_op(call);
+    ops[op_count++] = sky_call_initial_metadata_op(call);
   if (status == SKY_OK && call->response != NULL) {
     response = sky_pack_byte_buffer(call->response, sky_packed_size(call->response));
-    ops[op_count++] = (grpc_op){.op = GRPC_OP_SEND_MESSAGE, .data.send_message.send_message = response};
+    ops[op_count++] = (grpc_op){.op = GRPC_OP_SEND_MESSAGE,
+                                .flags = call->send_uncompressed ? GRPC_WRITE_NO_COMPRESS : 0,
+                                .data.send_message.send_message = response};
   }
   ops[op_count++] = status_op(call, status, &message);
   if (!atomic_exchange(&call->close_claimed, true))

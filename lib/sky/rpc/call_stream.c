@@ -7,6 +7,7 @@
 
 #include <grpc/byte_buffer.h>
 
+#include <sky/rpc/inflate.h>
 #include <sky/rpc/slices.h>
 
 /* --- sending --- */
@@ -49,11 +50,10 @@ static void start_send(SkyCall *call, Send send) {
   grpc_op ops[2];
   size_t count = 0;
   if (send.initial)
-    ops[count++] = (grpc_op){.op = GRPC_OP_SEND_INITIAL_METADATA,
-                             .data.send_initial_metadata = {.count = call->initial_metadata.count,
-                                                            .metadata = call->initial_metadata.entries}};
+    ops[count++] = sky_call_initial_metadata_op(call);
   ops[count++] = (grpc_op){.op = GRPC_OP_SEND_MESSAGE,
-                           .flags = send.more ? GRPC_WRITE_BUFFER_HINT : 0,
+                           .flags = (send.more ? GRPC_WRITE_BUFFER_HINT : 0) |
+                                    (send.message->uncompressed ? GRPC_WRITE_NO_COMPRESS : 0),
                            .data.send_message.send_message = send.message->buffer};
   sky_start_batch(call->core, ops, count, &call->sent);
 }
@@ -65,7 +65,7 @@ static SkyStatus push(SkyCall *call, grpc_byte_buffer *buffer, size_t size, Send
     grpc_byte_buffer_destroy(buffer);
     return status;
   }
-  if (!sky_send_queue_push(&call->sends, buffer, size))
+  if (!sky_send_queue_push(&call->sends, buffer, size, call->send_uncompressed))
     return sky_status_no_memory();
   *ret_send = next_send(call);
   if (ret_send->message != NULL)
@@ -149,6 +149,8 @@ static SkyStatus unpack_received(SkyCall *call, const ProtobufCMessage **ret) {
   ProtobufCMessage *message = NULL;
   if (call->read_buffer == NULL)
     return call->read_failed ? SKY_CANCELLED("the client has gone away") : SKY_OK;
+  SKY_TRY(sky_inflate_if_compressed(&call->read_buffer, call->server->options.max_request_bytes,
+                                    &call->message_was_compressed));
   sky_arena_reset(&call->read_arena);
   SKY_TRY(sky_unpack_byte_buffer(type->descriptor, call->read_buffer, &call->read_arena, &message));
   SKY_TRY(sky_message_validate(message, type->rules));

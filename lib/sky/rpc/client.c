@@ -38,13 +38,13 @@ static grpc_arg text(const char *key, const char *value) {
   return (grpc_arg){.type = GRPC_ARG_STRING, .key = (char *)key, .value.string = (char *)value};
 }
 
-static grpc_channel *create_channel(const SkyClientOptions *options) {
-  const size_t max_response = options->max_response_bytes != 0 ? options->max_response_bytes : DEFAULT_MAX_RESPONSE;
+static grpc_channel *create_channel(const SkyClientOptions *options, size_t max_response) {
   grpc_arg args[] = {
       text(GRPC_ARG_PRIMARY_USER_AGENT_STRING, options->service_name != NULL ? options->service_name : "sky"),
       text(GRPC_ARG_SERVICE_CONFIG, service_config),
       integer(GRPC_ARG_SERVICE_CONFIG_DISABLE_RESOLUTION, 1),
       integer(GRPC_ARG_MAX_RECEIVE_MESSAGE_LENGTH, max_response),
+      integer(GRPC_ARG_ENABLE_PER_MESSAGE_DECOMPRESSION, 0), /* its own has no bound: inflate.h */
       integer(GRPC_ARG_MAX_METADATA_SIZE, MAX_METADATA),
       integer(GRPC_ARG_KEEPALIVE_TIME_MS, KEEPALIVE_MS),
       integer(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, KEEPALIVE_TIMEOUT_MS),
@@ -100,7 +100,9 @@ SkyStatus sky_client_create(SkyRpc *rpc, const SkyClientOptions *options, SkyCli
   client->max_concurrent_calls = options->max_concurrent_calls != 0 ? options->max_concurrent_calls : DEFAULT_MAX_CALLS;
   pthread_mutex_init(&client->lock, NULL);
   pthread_cond_init(&client->changed, NULL);
-  client->channel = create_channel(options);
+  client->max_response_bytes = options->max_response_bytes != 0 ? options->max_response_bytes : DEFAULT_MAX_RESPONSE;
+  client->compression = options->compression;
+  client->channel = create_channel(options, client->max_response_bytes);
   client->connectivity.complete = connectivity_changed;
   client->watching = true;
   pthread_mutex_lock(&client->lock);
@@ -180,6 +182,22 @@ static grpc_call *create_core_call(SkyClient *client, const SkyMethodDescriptor 
 
 /* --- calls --- */
 
+/* What the caller asked for with this one call. */
+static SkyStatus apply_options(SkyClientCall *call, const SkyCallOptions *options) {
+  static const char *const names[] = {[SKY_COMPRESSION_DEFLATE] = "deflate", [SKY_COMPRESSION_GZIP] = "gzip"};
+  const bool own = options != NULL && options->compression != SKY_COMPRESSION_IDENTITY;
+  const SkyCompression compression = own ? options->compression : call->client->compression;
+  if (compression != SKY_COMPRESSION_IDENTITY)
+    sky_metadata_list_add_own(&call->metadata, GRPC_COMPRESSION_REQUEST_ALGORITHM_MD_KEY, sky_str(names[compression]));
+  if (options == NULL)
+    return SKY_OK;
+  for (size_t i = 0; i < options->metadata_count; i++)
+    SKY_TRY(sky_metadata_list_add(&call->metadata, options->metadata[i].key, options->metadata[i].value));
+  call->on_end = options->on_end;
+  call->on_end_user = options->user;
+  return SKY_OK;
+}
+
 /* The caller's work, as a span of its own, with the method's deadline when there is none. */
 static SkyContext context_of(const SkyMethodDescriptor *method, const SkyContext *parent) {
   SkyContext context = parent != NULL ? sky_context_child(parent) : sky_context_background();
@@ -248,8 +266,9 @@ static void listen_for_cancellation(SkyClientCall *call) {
   sky_cancel_add(call->context.cancel, &call->listener);
 }
 
-static SkyStatus begin(SkyClientCall *call) {
+static SkyStatus begin(SkyClientCall *call, const SkyCallOptions *options) {
   SKY_TRY(sky_context_check(&call->context));
+  SKY_TRY(apply_options(call, options));
   SKY_TRY(begin_interceptors(call));
   sky_metadata_list_add_context(&call->metadata, &call->context);
   call->context.principal = NULL; /* the caller's memory, which may go before the call */
@@ -265,7 +284,7 @@ static SkyStatus begin(SkyClientCall *call) {
 SkyStatus sky_client_call_begin(SkyClientCall *call, SkyClient *client, const SkyMethodDescriptor *method,
                                 const SkyContext *context) {
   *call = (SkyClientCall){.client = client, .method = method, .context = context_of(method, context)};
-  const SkyStatus status = begin(call);
+  const SkyStatus status = begin(call, context != NULL ? context->call_options : NULL);
   if (status != SKY_OK) {
     end_interceptors(call, status);
     sky_metadata_list_finish(&call->metadata);
@@ -293,6 +312,8 @@ SkyStatus sky_client_call_end(SkyClientCall *call, SkyStatus failure) {
   else
     sky_status_free(failure);
   end_interceptors(call, status);
+  if (call->on_end != NULL)
+    call->on_end(call->on_end_user, call, status);
   return status;
 }
 
@@ -348,6 +369,10 @@ SkyStatus sky_client_call_add_metadata(SkyClientCall *call, const char *key, Sky
 bool sky_client_call_metadata(const SkyClientCall *call, const char *key, SkyStr *ret_value) {
   return sky_metadata_find(&call->initial_metadata, key, ret_value) ||
          sky_metadata_find(&call->trailing_metadata, key, ret_value);
+}
+
+bool sky_client_call_was_compressed(const SkyClientCall *call) {
+  return call->was_compressed;
 }
 
 void **sky_client_call_slot(SkyClientCall *call, unsigned index) {

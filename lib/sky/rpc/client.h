@@ -8,6 +8,7 @@
 #include <sky/codec/service.h>
 #include <sky/core/arena.h>
 #include <sky/core/context.h>
+#include <sky/rpc/compression.h>
 #include <sky/rpc/runtime.h>
 
 typedef struct SkyClient SkyClient;
@@ -26,11 +27,35 @@ void **sky_client_call_slot(SkyClientCall *call, unsigned index);
 /* In end: metadata of the response, initial or trailing. The value lives as long as end runs. */
 bool sky_client_call_metadata(const SkyClientCall *call, const char *key, SkyStr *ret_value);
 
+/*
+ * What one call wants beyond its context's deadline and cancellation. To be set as context.call_options; all of it is
+ * borrowed until the call has begun (the function has returned or, when it blocks, been entered).
+ *
+ *     const SkyCallOptions options = {.compression = SKY_COMPRESSION_GZIP};
+ *     SkyContext context = sky_context_child(sky_call_context(call));
+ *     context.call_options = &options;
+ */
+typedef struct SkyMetadataEntry {
+  const char *key; /* lower case; "-bin" at the end: any bytes, else printable ASCII */
+  SkyStr value;
+} SkyMetadataEntry;
+typedef struct SkyCallOptions {
+  const SkyMetadataEntry *metadata; /* INVALID_ARGUMENT for what may not be sent, RESOURCE_EXHAUSTED past 8 KiB */
+  size_t metadata_count;
+  SkyCompression compression; /* of the messages we send; identity: as SkyClientOptions says */
+  /* May be NULL. Runs once, before the call's done or on_done, where sky_client_call_metadata() tells what came. */
+  void (*on_end)(void *user, const SkyClientCall *call, const SkyError *status);
+  void *user;
+} SkyCallOptions;
+/* Of a unary call, in end or on_end: the response came compressed. */
+bool sky_client_call_was_compressed(const SkyClientCall *call);
+
 typedef struct SkyClientOptions {
   const char *target;          /* "127.0.0.1:9001" or "dns:///delivery:50051" (round_robin over its addresses) */
   const char *service_name;    /* our own name, sent as user agent */
   size_t max_response_bytes;   /* 0: 4 MiB */
   size_t max_concurrent_calls; /* beyond it RESOURCE_EXHAUSTED at once; 0: 4096 */
+  SkyCompression compression;  /* of what calls send, unless they say otherwise */
 } SkyClientOptions;
 
 SKY_MUST_USE SkyStatus sky_client_create(SkyRpc *rpc, const SkyClientOptions *options, SkyClient **ret);
@@ -87,6 +112,10 @@ SKY_MUST_USE SkyStatus sky_client_stream_open(SkyClient *client, const SkyMethod
 /* RESOURCE_EXHAUSTED when the queue (256 KiB) is full and the message was not taken; CANCELLED when the call has ended.
  * Thread-safe. */
 SKY_MUST_USE SkyStatus sky_client_stream_write(SkyClientStream *stream, const ProtobufCMessage *message);
+/* Of a call that compresses: whether the messages written from now on are (at first they are). Thread-safe. */
+void sky_client_stream_compress_messages(SkyClientStream *stream, bool compress);
+/* In on_message: the message came compressed. */
+bool sky_client_stream_message_was_compressed(const SkyClientStream *stream);
 void sky_client_stream_close_send(SkyClientStream *stream); /* half-close after what is queued */
 void sky_client_stream_pause(SkyClientStream *stream);      /* stop reading: the peer feels flow control */
 void sky_client_stream_resume(SkyClientStream *stream);

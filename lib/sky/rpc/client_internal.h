@@ -28,6 +28,8 @@ struct SkyClientCall {
   grpc_call *core;
   SkyContext context; /* the call's own span */
   SkyMetadataList metadata;
+  void (*on_end)(void *user, const SkyClientCall *call, const SkyError *status); /* of the call's options */
+  void *on_end_user;
   SkyCancelListener listener;
   bool listening;
   size_t begun; /* interceptors */
@@ -35,13 +37,15 @@ struct SkyClientCall {
   grpc_metadata_array initial_metadata, trailing_metadata; /* received */
   grpc_status_code code;
   grpc_slice message;
+  bool was_compressed;            /* the message last received */
   SkyClientCall *previous, *next; /* of the client's open calls */
 };
 
 struct SkyClient {
   SkyRpc *rpc;
   grpc_channel *channel;
-  size_t max_concurrent_calls;
+  size_t max_concurrent_calls, max_response_bytes;
+  SkyCompression compression;
   SkyClientInterceptor interceptors[SKY_CLIENT_MAX_INTERCEPTORS];
   size_t interceptor_count;
   SkyClientMethod methods[SKY_CLIENT_METHODS];

@@ -30,7 +30,7 @@ static void on_buffer(void *user, SkyClientStream *stream, grpc_byte_buffer *buf
   SkyClientReader *reader = user;
   const size_t size = grpc_byte_buffer_length(buffer);
   pthread_mutex_lock(&reader->lock);
-  const bool taken = sky_send_queue_push(&reader->messages, buffer, size);
+  const bool taken = sky_send_queue_push(&reader->messages, buffer, size, false);
   reader->paused = reader->messages.bytes >= QUEUE_BYTES;
   if (reader->paused)
     sky_client_stream_pause(stream);

@@ -10,6 +10,7 @@
 
 #include <grpc/byte_buffer.h>
 
+#include <sky/rpc/inflate.h>
 #include <sky/rpc/send_queue.h>
 #include <sky/rpc/slices.h>
 
@@ -33,6 +34,7 @@ struct SkyClientStream {
   bool began_receiving;
   bool receiving, in_callback, paused, at_end;
   bool close_wanted, close_sent;
+  bool send_uncompressed;
   bool full; /* a write was refused; on_writable is owed */
 };
 
@@ -146,12 +148,19 @@ static void fail(SkyClientStream *stream, SkyStatus failure) {
 
 static void deliver(SkyClientStream *stream, grpc_byte_buffer *buffer) {
   ProtobufCMessage *message = NULL;
+  SkyStatus status =
+      sky_inflate_if_compressed(&buffer, stream->call.client->max_response_bytes, &stream->call.was_compressed);
+  if (status != SKY_OK) {
+    grpc_byte_buffer_destroy(buffer);
+    fail(stream, status);
+    return;
+  }
   if (stream->on_buffer != NULL) {
     stream->on_buffer(stream->handler.user, stream, buffer);
     return;
   }
   sky_arena_reset(&stream->arena);
-  SkyStatus status = sky_unpack_byte_buffer(stream->call.method->response.descriptor, buffer, &stream->arena, &message);
+  status = sky_unpack_byte_buffer(stream->call.method->response.descriptor, buffer, &stream->arena, &message);
   grpc_byte_buffer_destroy(buffer);
   if (status == SKY_OK)
     stream->handler.on_message(stream->handler.user, stream, message);
@@ -230,7 +239,8 @@ static void start_send(SkyClientStream *stream, Send send) {
   if (send.message == NULL)
     return;
   const grpc_op op = {.op = GRPC_OP_SEND_MESSAGE,
-                      .flags = send.more ? GRPC_WRITE_BUFFER_HINT : 0,
+                      .flags = (send.more ? GRPC_WRITE_BUFFER_HINT : 0) |
+                               (send.message->uncompressed ? GRPC_WRITE_NO_COMPRESS : 0),
                       .data.send_message.send_message = send.message->buffer};
   sky_start_batch(stream->call.core, &op, 1, &stream->sent);
 }
@@ -259,7 +269,7 @@ static SkyStatus push(SkyClientStream *stream, grpc_byte_buffer *buffer, size_t 
     grpc_byte_buffer_destroy(buffer);
     return status;
   }
-  if (!sky_send_queue_push(&stream->sends, buffer, size))
+  if (!sky_send_queue_push(&stream->sends, buffer, size, stream->send_uncompressed))
     return sky_status_no_memory();
   *ret_send = next_send(stream);
   return SKY_OK;
@@ -275,6 +285,16 @@ SkyStatus sky_client_stream_write(SkyClientStream *stream, const ProtobufCMessag
   pthread_mutex_unlock(&stream->lock);
   start_send(stream, send);
   return status;
+}
+
+void sky_client_stream_compress_messages(SkyClientStream *stream, bool compress) {
+  pthread_mutex_lock(&stream->lock);
+  stream->send_uncompressed = !compress;
+  pthread_mutex_unlock(&stream->lock);
+}
+
+bool sky_client_stream_message_was_compressed(const SkyClientStream *stream) {
+  return stream->call.was_compressed;
 }
 
 void sky_client_stream_close_send(SkyClientStream *stream) {

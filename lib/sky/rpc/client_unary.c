@@ -9,6 +9,7 @@
 
 #include <grpc/byte_buffer.h>
 
+#include <sky/rpc/inflate.h>
 #include <sky/rpc/slices.h>
 
 enum { UNARY_OPS = 6, MAX_RESPONSE_MEMORY = 64 << 20 };
@@ -45,6 +46,8 @@ static SkyStatus end(UnaryCall *unary, SkyArena *arena, ProtobufCMessage **ret_r
   if (call->code == GRPC_STATUS_OK && unary->response == NULL)
     failure = SKY_INTERNAL("the server sent no response message");
   else if (call->code == GRPC_STATUS_OK)
+    failure = sky_inflate_if_compressed(&unary->response, call->client->max_response_bytes, &call->was_compressed);
+  if (call->code == GRPC_STATUS_OK && failure == SKY_OK)
     failure = sky_unpack_byte_buffer(call->method->response.descriptor, unary->response, arena, ret_response);
   if (unary->response != NULL)
     grpc_byte_buffer_destroy(unary->response);

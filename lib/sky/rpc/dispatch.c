@@ -6,6 +6,7 @@
 #include <grpc/byte_buffer.h>
 
 #include <sky/core/time.h>
+#include <sky/rpc/inflate.h>
 #include <sky/rpc/slices.h>
 
 enum { RETRY_AFTER_MS = 100 }; /* told to callers who are turned away because we are full */
@@ -29,6 +30,8 @@ static SkyStatus unpack_request(SkyCall *call, ProtobufCMessage **ret_request) {
   const SkyPayloadType *type = &call->method->descriptor->request;
   if (call->payload == NULL)
     return SKY_OK;
+  SKY_TRY(sky_inflate_if_compressed(&call->payload, call->server->options.max_request_bytes,
+                                    &call->message_was_compressed));
   SKY_TRY(sky_unpack_byte_buffer(type->descriptor, call->payload, &call->arena, ret_request));
   return sky_message_validate(*ret_request, type->rules);
 }

@@ -24,13 +24,15 @@ bool sky_send_queue_has_room(const SkySendQueue *queue, size_t size) {
   return size <= queue->max_bytes && queue->bytes + sizeof(SkyQueuedMessage) <= queue->max_bytes - size;
 }
 
-bool sky_send_queue_push(SkySendQueue *queue, grpc_byte_buffer *buffer, size_t size) {
+bool sky_send_queue_push(SkySendQueue *queue, grpc_byte_buffer *buffer, size_t size, bool uncompressed) {
   SkyQueuedMessage *message = malloc(sizeof(*message));
   if (message == NULL) {
     grpc_byte_buffer_destroy(buffer);
     return false;
   }
-  *message = (SkyQueuedMessage){.buffer = buffer, .size = size + sizeof(*message)}; /* so empty ones are bounded, too */
+  *message = (SkyQueuedMessage){.buffer = buffer,
+                                .size = size + sizeof(*message), /* so empty ones are bounded, too */
+                                .uncompressed = uncompressed};
   *queue->end = message;
   queue->end = &message->next;
   queue->bytes += message->size;

@@ -14,6 +14,7 @@ typedef struct SkyQueuedMessage {
   struct SkyQueuedMessage *next;
   grpc_byte_buffer *buffer;
   size_t size;
+  bool uncompressed; /* although the call compresses */
 } SkyQueuedMessage;
 
 typedef struct SkySendQueue {
@@ -29,7 +30,7 @@ void sky_send_queue_finish(SkySendQueue *queue);
 /* True when a message of this size may be pushed: it fits, or it is the only one. */
 bool sky_send_queue_has_room(const SkySendQueue *queue, size_t size);
 /* Takes the buffer, also on failure (no memory). */
-bool sky_send_queue_push(SkySendQueue *queue, grpc_byte_buffer *buffer, size_t size);
+bool sky_send_queue_push(SkySendQueue *queue, grpc_byte_buffer *buffer, size_t size, bool uncompressed);
 /* Makes the first waiting message the one in flight; NULL when there is none or one is in flight already. */
 SkyQueuedMessage *sky_send_queue_start(SkySendQueue *queue);
 /* The message in flight has been sent or lost. */

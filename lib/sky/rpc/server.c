@@ -124,6 +124,7 @@ static grpc_server *create_core(const SkyServer *server) {
       integer(GRPC_ARG_ALLOW_REUSEPORT, 0), /* else two processes share a port silently */
       integer(GRPC_ARG_MAX_CONCURRENT_STREAMS, o->max_concurrent_calls),
       integer(GRPC_ARG_MAX_RECEIVE_MESSAGE_LENGTH, o->max_request_bytes),
+      integer(GRPC_ARG_ENABLE_PER_MESSAGE_DECOMPRESSION, 0), /* its own has no bound: inflate.h */
       integer(GRPC_ARG_MAX_METADATA_SIZE, MAX_METADATA),
       integer(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS, HANDSHAKE_TIMEOUT_MS),
       integer(GRPC_ARG_MAX_CONNECTION_AGE_MS, (size_t)o->max_connection_age_ms),

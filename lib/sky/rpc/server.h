@@ -44,6 +44,7 @@ typedef struct SkyServerOptions {
   size_t max_concurrent_calls;    /* of the whole server; 0: 10000 */
   size_t max_stream_queued_bytes; /* per stream; 0: 256 KiB */
   int64_t max_connection_age_ms;  /* 0: 5 min, so that clients notice new replicas */
+  SkyCompression compression;     /* of what calls send, unless they say otherwise */
 } SkyServerOptions;
 
 SKY_MUST_USE SkyStatus sky_server_create(SkyRpc *rpc, const SkyServerOptions *options, SkyServer **ret);

@@ -80,6 +80,7 @@ static void call_recycle(SkyCall *call) {
   atomic_store_explicit(&call->cancelled, false, memory_order_relaxed);
   atomic_store_explicit(&call->client_gone, false, memory_order_relaxed);
   call->ended = call->initial_sent = call->final_waits = call->reading = call->read_arrived = call->read_failed = false;
+  call->send_uncompressed = call->message_was_compressed = false;
   call->core_cancelled = 0;
   call->on_cancel = NULL;
   call->on_writable = NULL;
@@ -132,6 +133,7 @@ bool sky_server_post_call(SkyServer *server, SkyServerMethod *method) {
   if (call == NULL)
     return false;
   call->method = method;
+  call->compression = server->options.compression;
   atomic_store_explicit(&call->refs, 1, memory_order_relaxed);
   pthread_mutex_lock(&server->lock);
   server->calls_alive++;

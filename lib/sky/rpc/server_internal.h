@@ -43,6 +43,7 @@ struct SkyCall {
   grpc_metadata_array metadata; /* of the request; the memory is kept when the object is used again */
   grpc_call_details details;    /* of calls to unknown methods */
   grpc_byte_buffer *payload;
+  bool message_was_compressed; /* the payload, or what was read last */
   int core_cancelled;
   atomic_int refs;
 
@@ -65,6 +66,8 @@ struct SkyCall {
   bool in_handler;       /* messages wait until the handler has returned */
   bool callback_running; /* on the I/O thread */
   bool initial_sent;
+  bool send_uncompressed; /* messages, although the call compresses */
+  SkyCompression compression;
   void (*on_cancel)(void *user, SkyCall *call);
   void *on_cancel_user;
   void (*on_writable)(void *user, SkyCall *call);
@@ -143,6 +146,7 @@ bool sky_call_begin_callback(SkyCall *call);
 void sky_call_end_callback(SkyCall *call);
 
 /* call_finish.c */
+grpc_op sky_call_initial_metadata_op(SkyCall *call); /* with the compression in it */
 void sky_call_end(SkyCall *call, SkyStatus status);
 void sky_call_send_final(SkyCall *call, SkyStatus status);
 bool sky_call_is_deferred(SkyStatus status);

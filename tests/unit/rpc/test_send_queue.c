@@ -23,7 +23,7 @@ static void push(size_t size) {
   grpc_slice slice = grpc_slice_malloc(size);
   grpc_byte_buffer *buffer = grpc_raw_byte_buffer_create(&slice, 1);
   grpc_slice_unref(slice);
-  ck_assert(sky_send_queue_push(&queue, buffer, size));
+  ck_assert(sky_send_queue_push(&queue, buffer, size, false));
 }
 
 START_TEST(one_message_is_in_flight_at_a_time_in_order) {
