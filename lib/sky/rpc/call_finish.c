@@ -48,7 +48,7 @@ static SkyStatus name_deadline(const SkyCall *call, SkyStatus status) {
 
 /* Streams that a drain has cancelled may be opened again elsewhere, and the code says so. */
 static SkyStatus name_drain(SkyCall *call, SkyStatus status) {
-  if (sky_status_code(status) != SKY_CODE_CANCELLED || !atomic_load(&call->server->draining) ||
+  if (sky_status_code(status) != SKY_CODE_CANCELLED || !atomic_load(&call->server->leaving) ||
       atomic_load(&call->client_gone))
     return status;
   sky_status_free(status);

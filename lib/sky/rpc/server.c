@@ -11,6 +11,7 @@
 #include <grpc/grpc_security.h>
 
 #include <sky/core/time.h>
+#include <sky/rpc/goaway.h>
 
 enum {
   POSTED_CALLS = 4, /* per method; the core searches all of them at each completion, so few */
@@ -27,6 +28,7 @@ enum {
   MAX_METADATA = 16 << 10,
   STREAM_GRACE_MS = 500,  /* for streams that have an end, when the server drains */
   CANCEL_GRACE_MS = 5000, /* for handlers to notice that they have been cancelled */
+  CONNECTION_POLL_MS = 2, /* nobody tells when the last connection has ended */
 };
 
 static size_t or_default(size_t value, size_t default_value) {
@@ -218,6 +220,10 @@ static bool is_shut_down(const SkyServer *server) {
   return server->shutdown_done;
 }
 
+static bool has_no_connections(const SkyServer *server) {
+  return !sky_goaway_has_connections(server->core);
+}
+
 static bool has_only_streams(const SkyServer *server) {
   return server->shutdown_done || server->calls_active == server->streams_active;
 }
@@ -226,16 +232,28 @@ static bool has_no_calls(const SkyServer *server) {
   return server->calls_alive == 0;
 }
 
+static int64_t now_ms(void) {
+  return sky_clock_monotonic_ns(sky_clock_system_borrow()) / SKY_NS_PER_MS;
+}
+
+static int64_t at_most(int64_t value, int64_t limit) {
+  return value < limit ? value : limit;
+}
+
+/* With the lock held: until something of the server has changed, or the time has come. */
+static void wait_for_change(SkyServer *server, int64_t until_ms) {
+  const struct timespec until = {.tv_sec = until_ms / SKY_MS_PER_S, .tv_nsec = until_ms % SKY_MS_PER_S * SKY_NS_PER_MS};
+  pthread_cond_timedwait(&server->changed, &server->lock, &until);
+}
+
 /* timeout_ms < 0: as long as it takes. */
 static bool wait_until(SkyServer *server, Condition condition, int64_t timeout_ms) {
-  const int64_t end = sky_clock_monotonic_ns(sky_clock_system_borrow()) + timeout_ms * SKY_NS_PER_MS;
-  const struct timespec until = {.tv_sec = end / SKY_NS_PER_S, .tv_nsec = end % SKY_NS_PER_S};
-  int failed = 0;
+  const int64_t end_ms = timeout_ms < 0 ? INT64_MAX : now_ms() + timeout_ms;
+  bool met = false;
   pthread_mutex_lock(&server->lock);
-  while (!condition(server) && failed == 0)
-    failed = timeout_ms < 0 ? pthread_cond_wait(&server->changed, &server->lock)
-                            : pthread_cond_timedwait(&server->changed, &server->lock, &until);
-  const bool met = condition(server);
+  for (int64_t now = now_ms(); !(met = condition(server)) && now < end_ms; now = now_ms())
+    wait_for_change(server,
+                    condition == has_no_connections ? now + CONNECTION_POLL_MS : at_most(end_ms, now + SKY_MS_PER_S));
   pthread_mutex_unlock(&server->lock);
   return met;
 }
@@ -248,40 +266,47 @@ static bool begin_shutdown(SkyServer *server) {
   return begin;
 }
 
-static int64_t now_ms(void) {
-  return sky_clock_monotonic_ns(sky_clock_system_borrow()) / SKY_NS_PER_MS;
-}
-
-static int64_t at_most(int64_t value, int64_t limit) {
-  return value < limit ? value : limit;
-}
-
 /*
  * Unary calls have all the time; many streams have no end of their own, so those that outlive the unary calls by a
  * moment (or half of the time) are cancelled. True when everything has ended.
  */
-static bool drain_calls(SkyServer *server, int64_t timeout_ms) {
-  const int64_t end_ms = now_ms() + timeout_ms;
+static bool drain_calls(SkyServer *server, Condition has_ended, int64_t end_ms) {
+  const int64_t timeout_ms = end_ms - now_ms();
+  if (timeout_ms <= 0)
+    return false;
   (void)wait_until(server, has_only_streams, timeout_ms / 2);
-  if (wait_until(server, is_shut_down, at_most(STREAM_GRACE_MS, timeout_ms / 4)))
+  if (wait_until(server, has_ended, at_most(STREAM_GRACE_MS, timeout_ms / 4)))
     return true;
   sky_server_cancel_streams(server);
   const int64_t left_ms = end_ms - now_ms();
-  return wait_until(server, is_shut_down, left_ms > 0 ? left_ms : 0);
+  return wait_until(server, has_ended, left_ms > 0 ? left_ms : 0);
+}
+
+/* The clients go, with every call answered that they sent before they knew. */
+static void let_clients_go(SkyServer *server, int64_t end_ms) {
+  if (now_ms() < end_ms && sky_goaway_begin(server->core))
+    (void)drain_calls(server, has_no_connections, end_ms);
+}
+
+static void shut_down(SkyServer *server, int64_t end_ms) {
+  atomic_store(&server->draining, true);
+  grpc_server_shutdown_and_notify(server->core, server->rpc->queue, sky_tag_publish(&server->shutdown));
+  if (drain_calls(server, is_shut_down, end_ms))
+    return;
+  grpc_server_cancel_all_calls(server->core);
+  (void)wait_until(server, is_shut_down, CANCEL_GRACE_MS);
 }
 
 void sky_server_drain(SkyServer *server, int64_t timeout_ms) {
   assert(!sky_rpc_is_io_thread(server->rpc));
+  const int64_t end_ms = now_ms() + (timeout_ms < 0 ? 0 : timeout_ms);
   sky_server_set_serving(server, false);
   if (!begin_shutdown(server))
     return;
-  atomic_store(&server->draining, true);
+  atomic_store(&server->leaving, true);
   sky_health_end_watches(server->health);
-  grpc_server_shutdown_and_notify(server->core, server->rpc->queue, sky_tag_publish(&server->shutdown));
-  if (drain_calls(server, timeout_ms < 0 ? 0 : timeout_ms))
-    return;
-  grpc_server_cancel_all_calls(server->core);
-  (void)wait_until(server, is_shut_down, CANCEL_GRACE_MS);
+  let_clients_go(server, end_ms);
+  shut_down(server, end_ms);
 }
 
 static void destroy_core(SkyServer *server) {

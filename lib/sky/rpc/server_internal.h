@@ -108,7 +108,8 @@ struct SkyServer {
   SkyCall *free_calls; /* the I/O thread's */
   size_t free_count;
 
-  atomic_bool draining;
+  atomic_bool leaving;  /* a drain has begun; calls still arrive */
+  atomic_bool draining; /* no call is taken any more */
   atomic_uint_fast64_t started, succeeded, failed, shed;
   pthread_mutex_t lock; /* guards what follows */
   pthread_cond_t changed;
