@@ -22,6 +22,10 @@ enum { SKY_MESSAGE_MAX_DEPTH = 64 };
 SKY_MUST_USE SkyStatus sky_message_unpack(const ProtobufCMessageDescriptor *type, SkyStr wire, SkyArena *arena,
                                           ProtobufCMessage **ret);
 
+/* The same with a lower bound of nesting; at most SKY_MESSAGE_MAX_DEPTH (asserted). */
+SKY_MUST_USE SkyStatus sky_message_unpack_limited(const ProtobufCMessageDescriptor *type, SkyStr wire,
+                                                  unsigned max_depth, SkyArena *arena, ProtobufCMessage **ret);
+
 /* Appends the wire bytes of message. */
 SKY_MUST_USE SkyStatus sky_message_pack(const ProtobufCMessage *message, SkyBuf *out);
 

@@ -21,6 +21,7 @@ typedef enum Failure { NO_FAILURE, MALFORMED, BAD_UTF8, HAS_NUL, TOO_DEEP, NO_BU
 
 typedef struct Decoder {
   SkyArena *arena;
+  unsigned max_depth;
   Failure failure;
   char path[MAX_PATH]; /* of the bad field; written from its end while the recursion unwinds */
   size_t path_start;
@@ -152,7 +153,7 @@ static bool store_message(Decoder *decoder, const ProtobufCMessageDescriptor *ty
       return fail(decoder, NO_BUDGET);
     memcpy(to, &message, sizeof(message));
   }
-  if (depth == SKY_MESSAGE_MAX_DEPTH)
+  if (depth >= decoder->max_depth)
     return fail(decoder, TOO_DEEP);
   return decode_message(decoder, message, wire, depth + 1);
 }
@@ -322,7 +323,7 @@ static SkyStatus explain(const Decoder *decoder, const ProtobufCMessageDescripto
   case HAS_NUL:
     return sky_status_with_violation(SKY_INVALID_ARGUMENT("%s: text contains NUL", path), path, "must not contain NUL");
   case TOO_DEEP:
-    return SKY_INVALID_ARGUMENT("%s is nested deeper than %d messages", type->name, SKY_MESSAGE_MAX_DEPTH);
+    return SKY_INVALID_ARGUMENT("%s is nested deeper than %u messages", type->name, decoder->max_depth);
   case MALFORMED:
   case NO_FAILURE:
     break;
@@ -332,7 +333,13 @@ static SkyStatus explain(const Decoder *decoder, const ProtobufCMessageDescripto
 
 SkyStatus sky_message_unpack(const ProtobufCMessageDescriptor *type, SkyStr wire, SkyArena *arena,
                              ProtobufCMessage **ret) {
-  Decoder decoder = {.arena = arena, .path_start = MAX_PATH - 1};
+  return sky_message_unpack_limited(type, wire, SKY_MESSAGE_MAX_DEPTH, arena, ret);
+}
+
+SkyStatus sky_message_unpack_limited(const ProtobufCMessageDescriptor *type, SkyStr wire, unsigned max_depth,
+                                     SkyArena *arena, ProtobufCMessage **ret) {
+  Decoder decoder = {.arena = arena, .max_depth = max_depth, .path_start = MAX_PATH - 1};
+  assert(max_depth <= SKY_MESSAGE_MAX_DEPTH);
   ProtobufCMessage *message = sky_message_create(type, arena);
   if (message == NULL)
     decoder.failure = NO_BUDGET;

@@ -52,6 +52,7 @@ void sky_arena_finish(SkyArena *arena) {
 
 void sky_arena_reset(SkyArena *arena) {
   arena->used_bytes = 0;
+  arena->over_budget = false;
   if (arena->current == NULL)
     return;
   /* Chunks double, so the newest one is the largest. */
@@ -61,8 +62,10 @@ void sky_arena_reset(SkyArena *arena) {
 }
 
 void *sky_arena_alloc(SkyArena *arena, size_t size) {
-  if (size > arena->budget_bytes - arena->used_bytes) /* and so align_up() cannot overflow */
+  if (size > arena->budget_bytes - arena->used_bytes) { /* and so align_up() cannot overflow */
+    arena->over_budget = true;
     return NULL;
+  }
   const size_t wanted = align_up(size);
   SkyArenaChunk *chunk = arena->current;
   if (chunk == NULL || chunk->capacity - chunk->used < wanted) {

@@ -13,6 +13,7 @@
 
 #include <sky/core/time.h>
 #include <sky/rpc/metadata.h>
+#include <sky/rpc/peer.h>
 #include <sky/rpc/slices.h>
 
 static const char *principal_text(SkyCall *call, const char *key, bool *found) {
@@ -24,12 +25,20 @@ static const char *principal_text(SkyCall *call, const char *key, bool *found) {
   return text != NULL ? text : "";
 }
 
+/* A peer that names nobody else calls for itself. */
+static bool take_peer_as_principal(SkyCall *call) {
+  const SkyPeerIdentity *peer = sky_call_peer_identity(call);
+  if (peer != NULL)
+    call->principal.subject = peer->name;
+  return peer != NULL;
+}
+
 static void read_principal(SkyCall *call) {
   bool found = false;
   call->principal.subject = principal_text(call, SKY_METADATA_SUBJECT, &found);
   call->principal.owner_id = principal_text(call, SKY_METADATA_OWNER, &found);
   call->principal.scopes = principal_text(call, SKY_METADATA_SCOPES, &found);
-  call->context.principal = found ? &call->principal : NULL;
+  call->context.principal = found || take_peer_as_principal(call) ? &call->principal : NULL;
 }
 
 static SkyTrace child_of_metadata(const SkyCall *call) {

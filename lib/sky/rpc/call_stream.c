@@ -152,7 +152,7 @@ static SkyStatus unpack_received(SkyCall *call, const ProtobufCMessage **ret) {
   SKY_TRY(sky_inflate_if_compressed(&call->read_buffer, call->server->options.max_request_bytes,
                                     &call->message_was_compressed));
   sky_arena_reset(&call->read_arena);
-  SKY_TRY(sky_unpack_byte_buffer(type->descriptor, call->read_buffer, &call->read_arena, &message));
+  SKY_TRY(sky_call_unpack(call, call->read_buffer, &call->read_arena, &message));
   SKY_TRY(sky_message_validate(message, type->rules));
   *ret = message;
   return SKY_OK;

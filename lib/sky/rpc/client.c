@@ -15,7 +15,7 @@
 #include <sky/rpc/status_proto.h>
 
 enum {
-  DEFAULT_MAX_RESPONSE = 4 << 20,
+  DEFAULT_MAX_MESSAGE = 4 << 20,
   DEFAULT_MAX_CALLS = 4096,
   DEFAULT_DEADLINE_MS = 30 * 1000, /* of a unary call whose method has none: nothing waits for ever */
   KEEPALIVE_MS = 30 * 1000,
@@ -23,7 +23,7 @@ enum {
   FIRST_RECONNECT_MS = 100,
   LONGEST_RECONNECT_MS = 500, /* a restarted peer is found again before its callers give up */
   CONNECT_TIMEOUT_MS = 5000,
-  MAX_METADATA = 16 << 10,
+  DEFAULT_MAX_METADATA = 16 << 10,
   WATCH_MS = 10 * 60 * 1000,
 };
 
@@ -38,27 +38,32 @@ static grpc_arg text(const char *key, const char *value) {
   return (grpc_arg){.type = GRPC_ARG_STRING, .key = (char *)key, .value.string = (char *)value};
 }
 
-static grpc_channel *create_channel(const SkyClientOptions *options, size_t max_response) {
+static size_t or_default(size_t value, size_t default_value) {
+  return value != 0 ? value : default_value;
+}
+
+static grpc_channel *create_channel(const SkyClientOptions *options, size_t max_response,
+                                    grpc_channel_credentials *credentials) {
   grpc_arg args[] = {
       text(GRPC_ARG_PRIMARY_USER_AGENT_STRING, options->service_name != NULL ? options->service_name : "sky"),
       text(GRPC_ARG_SERVICE_CONFIG, service_config),
       integer(GRPC_ARG_SERVICE_CONFIG_DISABLE_RESOLUTION, 1),
+      integer(GRPC_ARG_MAX_SEND_MESSAGE_LENGTH, or_default(options->max_request_bytes, DEFAULT_MAX_MESSAGE)),
       integer(GRPC_ARG_MAX_RECEIVE_MESSAGE_LENGTH, max_response),
       integer(GRPC_ARG_ENABLE_PER_MESSAGE_DECOMPRESSION, 0), /* its own has no bound: inflate.h */
-      integer(GRPC_ARG_MAX_METADATA_SIZE, MAX_METADATA),
+      integer(GRPC_ARG_MAX_METADATA_SIZE, or_default(options->max_metadata_bytes, DEFAULT_MAX_METADATA)),
       integer(GRPC_ARG_KEEPALIVE_TIME_MS, KEEPALIVE_MS),
       integer(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, KEEPALIVE_TIMEOUT_MS),
       integer(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, FIRST_RECONNECT_MS),
       integer(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, LONGEST_RECONNECT_MS),
       integer(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, CONNECT_TIMEOUT_MS),
       integer(GRPC_ARG_ENABLE_HTTP_PROXY, 0), /* peers are in the mesh */
-      integer(GRPC_ARG_ENABLE_CHANNELZ, 0),
+      integer(GRPC_ARG_ENABLE_CHANNELZ, options->channelz),
+      text(GRPC_SSL_TARGET_NAME_OVERRIDE_ARG, options->tls_server_name),
   };
-  const grpc_channel_args all = {.num_args = sizeof(args) / sizeof(args[0]), .args = args};
-  grpc_channel_credentials *credentials = grpc_insecure_credentials_create();
-  grpc_channel *channel = grpc_channel_create(options->target, credentials, &all);
-  grpc_channel_credentials_release(credentials);
-  return channel;
+  const size_t count = sizeof(args) / sizeof(args[0]);
+  const grpc_channel_args all = {.num_args = options->tls_server_name != NULL ? count : count - 1, .args = args};
+  return grpc_channel_create(options->target, credentials, &all);
 }
 
 /* --- connectivity --- */
@@ -93,16 +98,22 @@ bool sky_client_is_ready(SkyClient *client) {
 /* --- life --- */
 
 SkyStatus sky_client_create(SkyRpc *rpc, const SkyClientOptions *options, SkyClient **ret) {
+  grpc_channel_credentials *credentials = NULL;
+  SKY_TRY(sky_tls_channel_credentials(options->tls, &credentials));
   SkyClient *client = calloc(1, sizeof(*client));
-  if (client == NULL)
+  if (client == NULL) {
+    grpc_channel_credentials_release(credentials);
     return sky_status_no_memory();
+  }
   client->rpc = rpc;
-  client->max_concurrent_calls = options->max_concurrent_calls != 0 ? options->max_concurrent_calls : DEFAULT_MAX_CALLS;
+  client->tls = options->tls != NULL ? sky_tls_ref(options->tls) : NULL;
+  client->max_concurrent_calls = or_default(options->max_concurrent_calls, DEFAULT_MAX_CALLS);
   pthread_mutex_init(&client->lock, NULL);
   pthread_cond_init(&client->changed, NULL);
-  client->max_response_bytes = options->max_response_bytes != 0 ? options->max_response_bytes : DEFAULT_MAX_RESPONSE;
+  client->max_response_bytes = or_default(options->max_response_bytes, DEFAULT_MAX_MESSAGE);
   client->compression = options->compression;
-  client->channel = create_channel(options, client->max_response_bytes);
+  client->channel = create_channel(options, client->max_response_bytes, credentials);
+  grpc_channel_credentials_release(credentials);
   client->connectivity.complete = connectivity_changed;
   client->watching = true;
   pthread_mutex_lock(&client->lock);
@@ -138,6 +149,7 @@ void sky_client_destroy(SkyClient *client) {
   pthread_mutex_unlock(&client->lock);
   pthread_cond_destroy(&client->changed);
   pthread_mutex_destroy(&client->lock);
+  sky_tls_unref(client->tls);
   free(client);
 }
 

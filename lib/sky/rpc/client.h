@@ -10,6 +10,7 @@
 #include <sky/core/context.h>
 #include <sky/rpc/compression.h>
 #include <sky/rpc/runtime.h>
+#include <sky/rpc/tls.h>
 
 typedef struct SkyClient SkyClient;
 
@@ -53,9 +54,15 @@ bool sky_client_call_was_compressed(const SkyClientCall *call);
 typedef struct SkyClientOptions {
   const char *target;          /* "127.0.0.1:9001" or "dns:///delivery:50051" (round_robin over its addresses) */
   const char *service_name;    /* our own name, sent as user agent */
-  size_t max_response_bytes;   /* 0: 4 MiB */
-  size_t max_concurrent_calls; /* beyond it RESOURCE_EXHAUSTED at once; 0: 4096 */
+  SkyTls *tls;                 /* NULL: plain text; the client takes a reference */
+  const char *tls_server_name; /* that the server's certificate must hold; NULL: the target's host */
+  /* Beyond these a call gets RESOURCE_EXHAUSTED. */
+  size_t max_request_bytes;    /* of one message; 0: 4 MiB */
+  size_t max_response_bytes;   /* of one message; 0: 4 MiB */
+  size_t max_metadata_bytes;   /* of a response's metadata; 0: 16 KiB */
+  size_t max_concurrent_calls; /* 0: 4096 */
   SkyCompression compression;  /* of what calls send, unless they say otherwise */
+  bool channelz;               /* counts what sky_channelz_read() shows */
 } SkyClientOptions;
 
 SKY_MUST_USE SkyStatus sky_client_create(SkyRpc *rpc, const SkyClientOptions *options, SkyClient **ret);

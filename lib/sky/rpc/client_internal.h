@@ -12,6 +12,7 @@
 #include <sky/rpc/metadata_list.h>
 #include <sky/rpc/runtime_internal.h>
 #include <sky/rpc/server.h>
+#include <sky/rpc/tls_internal.h>
 
 enum { SKY_CLIENT_MAX_INTERCEPTORS = 16, SKY_CLIENT_METHODS = 256 /* a power of two */ };
 
@@ -44,6 +45,7 @@ struct SkyClientCall {
 struct SkyClient {
   SkyRpc *rpc;
   grpc_channel *channel;
+  SkyTls *tls; /* a reference, or NULL */
   size_t max_concurrent_calls, max_response_bytes;
   SkyCompression compression;
   SkyClientInterceptor interceptors[SKY_CLIENT_MAX_INTERCEPTORS];

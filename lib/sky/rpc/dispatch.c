@@ -32,7 +32,7 @@ static SkyStatus unpack_request(SkyCall *call, ProtobufCMessage **ret_request) {
     return SKY_OK;
   SKY_TRY(sky_inflate_if_compressed(&call->payload, call->server->options.max_request_bytes,
                                     &call->message_was_compressed));
-  SKY_TRY(sky_unpack_byte_buffer(type->descriptor, call->payload, &call->arena, ret_request));
+  SKY_TRY(sky_call_unpack(call, call->payload, &call->arena, ret_request));
   return sky_message_validate(*ret_request, type->rules);
 }
 

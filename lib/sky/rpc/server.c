@@ -10,22 +10,23 @@
 
 #include <grpc/grpc_security.h>
 
+#include <sky/codec/message.h>
 #include <sky/core/time.h>
 #include <sky/rpc/goaway.h>
 
 enum {
   POSTED_CALLS = 4, /* per method; the core searches all of them at each completion, so few */
-  DEFAULT_MAX_REQUEST = 4 << 20,
+  DEFAULT_MAX_MESSAGE = 4 << 20,
   DEFAULT_MAX_CALL_MEMORY = 16 << 20,
   DEFAULT_MAX_CALLS = 10000,
   DEFAULT_STREAM_QUEUE = 256 << 10,
   DEFAULT_CONNECTION_AGE_MS = 5 * 60 * 1000,
   CONNECTION_GRACE_MS = 10 * 60 * 1000, /* for streams on a connection that is over age */
-  HANDSHAKE_TIMEOUT_MS = 10 * 1000,
+  DEFAULT_HANDSHAKE_TIMEOUT_MS = 10 * 1000,
   MIN_PING_INTERVAL_MS = 5 * 1000,
   KEEPALIVE_MS = 60 * 1000,
   KEEPALIVE_TIMEOUT_MS = 20 * 1000,
-  MAX_METADATA = 16 << 10,
+  DEFAULT_MAX_METADATA = 16 << 10,
   STREAM_GRACE_MS = 500,  /* for streams that have an end, when the server drains */
   CANCEL_GRACE_MS = 5000, /* for handlers to notice that they have been cancelled */
   CONNECTION_POLL_MS = 2, /* nobody tells when the last connection has ended */
@@ -39,10 +40,18 @@ static void fill_options(SkyServer *server, const SkyServerOptions *options) {
   server->options = *options;
   SkyServerOptions *o = &server->options;
   o->listen = server->listen;
-  o->max_request_bytes = or_default(o->max_request_bytes, DEFAULT_MAX_REQUEST);
+  o->max_request_bytes = or_default(o->max_request_bytes, DEFAULT_MAX_MESSAGE);
+  o->max_response_bytes = or_default(o->max_response_bytes, DEFAULT_MAX_MESSAGE);
+  o->max_metadata_bytes = or_default(o->max_metadata_bytes, DEFAULT_MAX_METADATA);
+  o->max_message_depth = or_default(o->max_message_depth, SKY_MESSAGE_MAX_DEPTH);
+  if (o->max_message_depth > SKY_MESSAGE_MAX_DEPTH)
+    o->max_message_depth = SKY_MESSAGE_MAX_DEPTH;
   o->max_call_memory = or_default(o->max_call_memory, DEFAULT_MAX_CALL_MEMORY);
   o->max_concurrent_calls = or_default(o->max_concurrent_calls, DEFAULT_MAX_CALLS);
+  o->max_streams_per_connection = or_default(o->max_streams_per_connection, o->max_concurrent_calls);
   o->max_stream_queued_bytes = or_default(o->max_stream_queued_bytes, DEFAULT_STREAM_QUEUE);
+  if (o->handshake_timeout_ms == 0)
+    o->handshake_timeout_ms = DEFAULT_HANDSHAKE_TIMEOUT_MS;
   if (o->max_connection_age_ms == 0)
     o->max_connection_age_ms = DEFAULT_CONNECTION_AGE_MS;
 }
@@ -83,6 +92,7 @@ SkyStatus sky_server_create(SkyRpc *rpc, const SkyServerOptions *options, SkySer
   server->shutdown.complete = shutdown_done;
   init_locks(server);
   server->listen = strdup(options->listen);
+  server->tls.tls = options->tls != NULL ? sky_tls_ref(options->tls) : NULL;
   fill_options(server, options);
   SkyStatus status = server->listen != NULL ? add_built_in(server) : sky_status_no_memory();
   if (status != SKY_OK) {
@@ -124,18 +134,19 @@ static grpc_server *create_core(const SkyServer *server) {
   const SkyServerOptions *o = &server->options;
   grpc_arg args[] = {
       integer(GRPC_ARG_ALLOW_REUSEPORT, 0), /* else two processes share a port silently */
-      integer(GRPC_ARG_MAX_CONCURRENT_STREAMS, o->max_concurrent_calls),
+      integer(GRPC_ARG_MAX_CONCURRENT_STREAMS, o->max_streams_per_connection),
       integer(GRPC_ARG_MAX_RECEIVE_MESSAGE_LENGTH, o->max_request_bytes),
+      integer(GRPC_ARG_MAX_SEND_MESSAGE_LENGTH, o->max_response_bytes),
       integer(GRPC_ARG_ENABLE_PER_MESSAGE_DECOMPRESSION, 0), /* its own has no bound: inflate.h */
-      integer(GRPC_ARG_MAX_METADATA_SIZE, MAX_METADATA),
-      integer(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS, HANDSHAKE_TIMEOUT_MS),
+      integer(GRPC_ARG_MAX_METADATA_SIZE, o->max_metadata_bytes),
+      integer(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS, (size_t)o->handshake_timeout_ms),
       integer(GRPC_ARG_MAX_CONNECTION_AGE_MS, (size_t)o->max_connection_age_ms),
       integer(GRPC_ARG_MAX_CONNECTION_AGE_GRACE_MS, CONNECTION_GRACE_MS),
       integer(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, MIN_PING_INTERVAL_MS),
       integer(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1),
       integer(GRPC_ARG_KEEPALIVE_TIME_MS, KEEPALIVE_MS),
       integer(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, KEEPALIVE_TIMEOUT_MS),
-      integer(GRPC_ARG_ENABLE_CHANNELZ, 0),
+      integer(GRPC_ARG_ENABLE_CHANNELZ, o->channelz),
   };
   const grpc_channel_args all = {.num_args = sizeof(args) / sizeof(args[0]), .args = args};
   return grpc_server_create(&all, NULL);
@@ -177,7 +188,8 @@ static SkyStatus register_methods(SkyServer *server) {
 }
 
 static SkyStatus bind_port(SkyServer *server) {
-  grpc_server_credentials *credentials = grpc_insecure_server_credentials_create();
+  grpc_server_credentials *credentials = NULL;
+  SKY_TRY(sky_tls_server_credentials(&server->tls, &credentials));
   server->port = grpc_server_add_http2_port(server->core, server->listen, credentials);
   grpc_server_credentials_release(credentials);
   return server->port > 0 ? SKY_OK : SKY_UNAVAILABLE("cannot listen on %s", server->listen);
@@ -325,6 +337,7 @@ void sky_server_destroy(SkyServer *server) {
   sky_server_free_calls(server);
   sky_reflection_destroy(server->reflection);
   sky_health_destroy(server->health);
+  sky_tls_server_finish(&server->tls);
   pthread_cond_destroy(&server->changed);
   pthread_mutex_destroy(&server->lock);
   free(server->methods);

@@ -8,6 +8,7 @@
 
 #include <sky/rpc/call.h>
 #include <sky/rpc/runtime.h>
+#include <sky/rpc/tls.h>
 
 /* Written by protoc-gen-sky: <prefix>_<Service>_bind(&handlers, self). */
 typedef SkyStatus (*SkyInvoke)(const void *handlers, void *self, SkyCall *call, const ProtobufCMessage *request,
@@ -38,13 +39,21 @@ void **sky_call_slot(SkyCall *call, unsigned index);
 typedef struct SkyServer SkyServer;
 
 typedef struct SkyServerOptions {
-  const char *listen;             /* "127.0.0.1:0" picks a free port */
-  size_t max_request_bytes;       /* 0: 4 MiB */
-  size_t max_call_memory;         /* arena budget of one call; 0: 16 MiB */
-  size_t max_concurrent_calls;    /* of the whole server; 0: 10000 */
-  size_t max_stream_queued_bytes; /* per stream; 0: 256 KiB */
-  int64_t max_connection_age_ms;  /* 0: 5 min, so that clients notice new replicas */
-  SkyCompression compression;     /* of what calls send, unless they say otherwise */
+  const char *listen; /* "127.0.0.1:0" picks a free port */
+  SkyTls *tls;        /* NULL: plain text; the server takes a reference */
+  /* What a peer may ask of us. Beyond it a call gets RESOURCE_EXHAUSTED, unless another answer is named. */
+  size_t max_request_bytes;          /* of one message; 0: 4 MiB */
+  size_t max_response_bytes;         /* of one message; 0: 4 MiB */
+  size_t max_metadata_bytes;         /* of a request's metadata; 0: 16 KiB */
+  size_t max_message_depth;          /* of messages in messages; INVALID_ARGUMENT; 0: 64, the most */
+  size_t max_call_memory;            /* arena budget of one call; a request beyond it: INVALID_ARGUMENT; 0: 16 MiB */
+  size_t max_concurrent_calls;       /* of the whole server; 0: 10000 */
+  size_t max_streams_per_connection; /* further calls wait in the client; 0: as max_concurrent_calls */
+  size_t max_stream_queued_bytes;    /* per stream; 0: 256 KiB */
+  int64_t handshake_timeout_ms;      /* until TLS and HTTP/2 are agreed, else the connection ends; 0: 10 s */
+  int64_t max_connection_age_ms;     /* 0: 5 min, so that clients notice new replicas */
+  SkyCompression compression;        /* of what calls send, unless they say otherwise */
+  bool channelz;                     /* counts what sky_channelz_read() shows */
 } SkyServerOptions;
 
 SKY_MUST_USE SkyStatus sky_server_create(SkyRpc *rpc, const SkyServerOptions *options, SkyServer **ret);

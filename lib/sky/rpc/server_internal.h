@@ -18,6 +18,7 @@
 #include <sky/rpc/send_queue.h>
 #include <sky/rpc/server.h>
 #include <sky/rpc/tag.h>
+#include <sky/rpc/tls_internal.h>
 
 enum { SKY_SERVER_MAX_INTERCEPTORS = 16, SKY_SERVER_MAX_SERVICES = 64 };
 
@@ -93,6 +94,7 @@ struct SkyServer {
   SkyRpc *rpc;
   SkyServerOptions options;
   char *listen;
+  SkyTlsServer tls;
   grpc_server *core;
   int port;
   SkyServiceBinding bindings[SKY_SERVER_MAX_SERVICES];
@@ -128,6 +130,11 @@ void sky_server_free_calls(SkyServer *server);
 void sky_server_link_stream(SkyCall *call);
 /* Tells the handlers of all open streams that they are cancelled. */
 void sky_server_cancel_streams(SkyServer *server);
+
+/* request.c */
+/* As sky_unpack_byte_buffer() within the server's limits: INVALID_ARGUMENT also when the arena's budget is spent. */
+SKY_MUST_USE SkyStatus sky_call_unpack(const SkyCall *call, grpc_byte_buffer *buffer, SkyArena *arena,
+                                       ProtobufCMessage **ret);
 
 /* dispatch.c */
 void sky_call_accepted(SkyTag *tag, bool ok);

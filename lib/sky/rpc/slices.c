@@ -56,28 +56,34 @@ static SkyStatus unpack_raw(SkyStr wire, SkyArena *arena, ProtobufCMessage **ret
   return SKY_OK;
 }
 
-static SkyStatus unpack(const ProtobufCMessageDescriptor *type, SkyStr wire, SkyArena *arena, ProtobufCMessage **ret) {
-  return is_raw(type) ? unpack_raw(wire, arena, ret) : sky_message_unpack(type, wire, arena, ret);
+static SkyStatus unpack(const ProtobufCMessageDescriptor *type, SkyStr wire, unsigned max_depth, SkyArena *arena,
+                        ProtobufCMessage **ret) {
+  return is_raw(type) ? unpack_raw(wire, arena, ret) : sky_message_unpack_limited(type, wire, max_depth, arena, ret);
 }
 
 SkyStatus sky_unpack_byte_buffer(const ProtobufCMessageDescriptor *type, grpc_byte_buffer *buffer, SkyArena *arena,
                                  ProtobufCMessage **ret) {
+  return sky_unpack_byte_buffer_limited(type, buffer, SKY_MESSAGE_MAX_DEPTH, arena, ret);
+}
+
+SkyStatus sky_unpack_byte_buffer_limited(const ProtobufCMessageDescriptor *type, grpc_byte_buffer *buffer,
+                                         unsigned max_depth, SkyArena *arena, ProtobufCMessage **ret) {
   grpc_byte_buffer_reader reader;
   if (!grpc_byte_buffer_reader_init(&reader, buffer))
     return SKY_INTERNAL("the message cannot be decompressed");
   SkyStatus status;
   grpc_slice *first = NULL;
   if (grpc_byte_buffer_length(reader.buffer_out) == 0) {
-    status = unpack(type, SKY_STR(""), arena, ret);
+    status = unpack(type, SKY_STR(""), max_depth, arena, ret);
   } else if (grpc_byte_buffer_reader_peek(&reader, &first) != 0 &&
              GRPC_SLICE_LENGTH(*first) == grpc_byte_buffer_length(reader.buffer_out)) {
-    status = unpack(type, sky_slice_str(first), arena, ret);
+    status = unpack(type, sky_slice_str(first), max_depth, arena, ret);
   } else {
     grpc_byte_buffer_reader_destroy(&reader);
     if (!grpc_byte_buffer_reader_init(&reader, buffer))
       return SKY_INTERNAL("the message cannot be decompressed");
     const grpc_slice whole = grpc_byte_buffer_reader_readall(&reader);
-    status = unpack(type, sky_slice_str(&whole), arena, ret);
+    status = unpack(type, sky_slice_str(&whole), max_depth, arena, ret);
     grpc_slice_unref(whole);
   }
   grpc_byte_buffer_reader_destroy(&reader);

@@ -19,6 +19,9 @@ grpc_byte_buffer *sky_pack_byte_buffer(const ProtobufCMessage *message, size_t p
 /* As sky_message_unpack(). The buffer stays the caller's. */
 SKY_MUST_USE SkyStatus sky_unpack_byte_buffer(const ProtobufCMessageDescriptor *type, grpc_byte_buffer *buffer,
                                               SkyArena *arena, ProtobufCMessage **ret);
+/* The same with a lower bound of nesting. */
+SKY_MUST_USE SkyStatus sky_unpack_byte_buffer_limited(const ProtobufCMessageDescriptor *type, grpc_byte_buffer *buffer,
+                                                      unsigned max_depth, SkyArena *arena, ProtobufCMessage **ret);
 /* A new empty message of this type, raw or not; NULL when the budget is spent. */
 ProtobufCMessage *sky_create_message(const ProtobufCMessageDescriptor *type, SkyArena *arena);
 

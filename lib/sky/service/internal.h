@@ -5,11 +5,23 @@
 #include <stdatomic.h>
 
 #include <sky/core/timer.h>
+#include <sky/rpc/tls.h>
 #include <sky/service/service.h>
 #include <sky/telemetry/admin.h>
 #include <sky/telemetry/metrics.h>
 
 enum { SKY_SERVICE_MAX_PEERS = 16, SKY_SERVICE_MAX_TASKS = 32, SKY_SERVICE_MAX_CHECKS = 16 };
+
+/* What concerns gRPC alone: rpc_settings.c. */
+enum { SKY_SERVICE_RPC_SETTINGS = 16 };
+typedef struct SkyServiceRpcSettings {
+  const char *certificate, *key, *ca;                      /* of the server; "" when not set */
+  const char *client_certificate, *client_key, *client_ca; /* of calls to peers */
+  int64_t max_request_bytes, max_response_bytes, max_metadata_bytes, max_message_depth, max_call_memory;
+  int64_t max_calls, max_streams_per_connection;
+  int64_t handshake_timeout_ns, max_connection_age_ns;
+  bool channelz;
+} SkyServiceRpcSettings;
 
 typedef struct SkyServiceSettings {
   const char *listen;
@@ -21,6 +33,7 @@ typedef struct SkyServiceSettings {
   int64_t nats_replicas;
   int64_t drain_timeout_ns;
   const char *peer_addresses[SKY_SERVICE_MAX_PEERS];
+  SkyServiceRpcSettings rpc;
 } SkyServiceSettings;
 
 typedef struct SkyTask {
@@ -60,6 +73,7 @@ struct SkyService {
   SkyStore *store;
   SkyBus *bus;
   SkyRpc *rpc;
+  SkyTls *server_tls, *client_tls; /* NULL: plain text */
   SkyServer *server;
   SkyClient *peers[SKY_SERVICE_MAX_PEERS];
   SkyTasks tasks;
@@ -71,6 +85,12 @@ struct SkyService {
 
 /* settings.c: fills service->settings and the service's own. */
 SKY_MUST_USE SkyStatus sky_service_load_settings(SkyService *service, int argc, char **argv, bool *ret_help);
+
+/* rpc_settings.c */
+void sky_service_add_rpc_settings(SkyServiceRpcSettings *to, SkySetting settings[SKY_SERVICE_RPC_SETTINGS]);
+SKY_MUST_USE SkyStatus sky_service_open_tls(SkyService *service);
+SkyServerOptions sky_service_server_options(const SkyService *service);
+SkyClientOptions sky_service_client_options(const SkyService *service, const char *target);
 
 /* tasks.c */
 SKY_MUST_USE SkyStatus sky_tasks_init(SkyTasks *tasks);

@@ -86,8 +86,7 @@ static SkyStatus open_bus(SkyService *service) {
 static SkyStatus open_peers(SkyService *service) {
   const char *const *names = service->definition->peers;
   for (size_t i = 0; names != NULL && names[i] != NULL; i++) {
-    const SkyClientOptions options = {.target = service->settings.peer_addresses[i],
-                                      .service_name = service->definition->name};
+    const SkyClientOptions options = sky_service_client_options(service, service->settings.peer_addresses[i]);
     SKY_TRY(sky_client_create(service->rpc, &options, &service->peers[i]));
     SKY_TRY(sky_service_instrument_client(service, service->peers[i]));
     sky_client_is_ready(service->peers[i]); /* begins to connect, so that the first call need not wait for it */
@@ -97,8 +96,9 @@ static SkyStatus open_peers(SkyService *service) {
 
 static SkyStatus open_rpc(SkyService *service) {
   const SkyRpcOptions options = {.workers = (size_t)service->settings.workers};
-  const SkyServerOptions server_options = {.listen = service->settings.listen};
   SKY_TRY(sky_rpc_create(&options, &service->rpc));
+  SKY_TRY(sky_service_open_tls(service));
+  const SkyServerOptions server_options = sky_service_server_options(service);
   if (!service->definition->no_server) {
     SKY_TRY(sky_server_create(service->rpc, &server_options, &service->server));
     SKY_TRY(sky_service_instrument_server(service));
@@ -154,6 +154,8 @@ static void stop(SkyService *service, bool start_was_called) {
   sky_server_destroy(service->server);
   for (size_t i = 0; i < SKY_SERVICE_MAX_PEERS; i++)
     sky_client_destroy(service->peers[i]);
+  sky_tls_unref(service->server_tls);
+  sky_tls_unref(service->client_tls);
   sky_rpc_destroy(service->rpc);
   sky_bus_close(service->bus, BUS_CLOSE_TIMEOUT_MS);
   sky_admin_destroy(service->admin); /* its probes look at bus and store */

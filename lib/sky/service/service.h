@@ -46,7 +46,8 @@ typedef struct SkyServiceDefinition {
  * line), 2 for wrong settings (the line names the setting).
  *
  * Common settings: SKY_LISTEN, SKY_ADMIN, SKY_NATS_URL, SKY_NATS_REPLICAS, SKY_STORE, SKY_WORKERS, SKY_LOG_LEVEL,
- * SKY_DRAIN_TIMEOUT, SKY_<PEER>_ADDRESS.
+ * SKY_DRAIN_TIMEOUT, SKY_<PEER>_ADDRESS; of gRPC SKY_TLS_*, SKY_MAX_*, SKY_HANDSHAKE_TIMEOUT and SKY_CHANNELZ
+ * (docs/rpc-operations.md).
  */
 int sky_service_main(int argc, char **argv, const SkyServiceDefinition *definition);
 

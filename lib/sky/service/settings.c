@@ -50,10 +50,13 @@ SkyStatus sky_service_load_settings(SkyService *service, int argc, char **argv, 
   const SkyServiceDefinition *definition = service->definition;
   /* The names live as long as the process: messages and --help point to them. */
   static PeerNames names[SKY_SERVICE_MAX_PEERS];
-  SkySetting *settings = calloc(COMMON + SKY_SERVICE_MAX_PEERS + definition->setting_count, sizeof(*settings));
+  SkySetting *settings =
+      calloc(COMMON + SKY_SERVICE_RPC_SETTINGS + SKY_SERVICE_MAX_PEERS + definition->setting_count, sizeof(*settings));
   if (settings == NULL)
     return sky_status_no_memory();
   size_t count = add_common(&service->settings, settings);
+  sky_service_add_rpc_settings(&service->settings.rpc, settings + count);
+  count += SKY_SERVICE_RPC_SETTINGS;
   for (size_t i = 0; definition->peers != NULL && definition->peers[i] != NULL && i < SKY_SERVICE_MAX_PEERS; i++) {
     name_peer(&names[i], definition->peers[i]);
     settings[count++] = (SkySetting){.flag = names[i].flag,

@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <sky/rpc/peer.h>
+
 #define METHOD(method_name, method_kind, ...)                                                                          \
   {                                                                                                                    \
     .name = method_name, .path = "/sky.test.v1.EchoService/" method_name, .kind = method_kind,                         \
@@ -82,6 +84,15 @@ static SkyStatus forward(EchoService *service, SkyCall *call) {
                          sky_call_arena(call), &response);
 }
 
+static char *identity_text(SkyCall *call) {
+  const SkyPeerIdentity *peer = sky_call_peer_identity(call);
+  if (peer == NULL)
+    return sky_call_strdup(call, "nobody");
+  const char *uri = peer->uris[0] != NULL ? peer->uris[0] : "",
+             *dns = peer->dns_names[0] != NULL ? peer->dns_names[0] : "";
+  return sky_call_printf(call, "%s|%s|%s|%s", peer->name, uri, dns, peer->common_name);
+}
+
 static SkyStatus echo(const void *handlers, void *self, SkyCall *call, const ProtobufCMessage *message,
                       ProtobufCMessage *answer) {
   EchoService *service = self;
@@ -98,6 +109,8 @@ static SkyStatus echo(const void *handlers, void *self, SkyCall *call, const Pro
     SKY_TRY(forward(service, call));
   if (strcmp(request->text, "shout") == 0)
     response->text = sky_call_printf(call, "%s, %d!", request->text, request->number);
+  else if (strcmp(request->text, "who") == 0)
+    response->text = identity_text(call);
   else
     response->text = request->text;
   response->number = request->number;

@@ -27,7 +27,7 @@ static inline void start_client(SkyClientOptions options) {
   if (sky_server_port(server) == 0)
     ck_assert_ptr_null(sky_server_start(server));
   snprintf(address, sizeof(address), "127.0.0.1:%d", sky_server_port(server));
-  options.target = address;
+  options.target = options.target != NULL ? options.target : address;
   ck_assert_ptr_null(sky_client_create(rpc, &options, &client));
   SKY_CHECK_EVENTUALLY(sky_client_is_ready(client)); /* short deadlines are not to be spent on connecting */
 }

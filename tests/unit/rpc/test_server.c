@@ -156,7 +156,7 @@ START_TEST(a_request_beyond_the_memory_budget_is_refused) {
   request.children = children;
   request.n_children = CHILDREN;
   assert_code(sky_client_call(client, &echo_methods[ECHO_INLINE], NULL, &request.base, &arena, &response),
-              SKY_CODE_RESOURCE_EXHAUSTED);
+              SKY_CODE_INVALID_ARGUMENT);
   teardown();
 }
 END_TEST
