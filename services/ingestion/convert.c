@@ -20,7 +20,6 @@ static ingestion_DeliveryRequestState state_of(workflow_WorkflowState state) {
 
 workflow_WorkflowState convert_state_filter(ingestion_DeliveryRequestState state) {
   switch (state) {
-  case ingestion_DELIVERY_REQUEST_STATE_ACCEPTED: /* waiting ones are in no list: the workflow has not seen them */
   case ingestion_DELIVERY_REQUEST_STATE_PROCESSING:
     return workflow_WORKFLOW_STATE_RUNNING;
   case ingestion_DELIVERY_REQUEST_STATE_SCHEDULED:

@@ -10,5 +10,6 @@
 
 ingestion_DeliveryRequestStatus *convert_workflow(const workflow_Workflow *workflow, SkyArena *arena);
 ingestion_DeliveryRequestStatus *convert_waiting(const events_DeliveryRequested *event, SkyArena *arena);
+/* What to ask the workflow for; UNSPECIFIED: any. PROCESSING leaves out those that are just being undone. */
 workflow_WorkflowState convert_state_filter(ingestion_DeliveryRequestState state);
 bool convert_is_final(ingestion_DeliveryRequestState state);

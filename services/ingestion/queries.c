@@ -37,6 +37,8 @@ SkyStatus ingestion_list(void *self, SkyCall *call, const ingestion_ListDelivery
   SkyArena *arena = sky_call_arena(call);
   workflow_ListWorkflowsRequest ask = workflow_ListWorkflowsRequest_INIT;
   workflow_ListWorkflowsResponse *page;
+  if (request->state == ingestion_DELIVERY_REQUEST_STATE_ACCEPTED)
+    return SKY_OK; /* those wait in the stream: the workflow, which keeps the lists, has not seen them */
   ask.owner_id = request->owner_id;
   ask.state = convert_state_filter(request->state);
   ask.page_size = request->page_size;
