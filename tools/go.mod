@@ -85,4 +85,8 @@ require (
 	modernc.org/token v1.1.0 // indirect
 )
 
-tool github.com/fullstorydev/grpcurl/cmd/grpcurl
+tool (
+	github.com/fullstorydev/grpcurl/cmd/grpcurl
+	google.golang.org/grpc/interop/client
+	google.golang.org/grpc/interop/server
+)

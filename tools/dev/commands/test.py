@@ -1,5 +1,5 @@
 """Builds everything and runs all tests: meson's suites and pytest's folders of the same names, first on the normal build, then unit,
-component and system tests again with AddressSanitizer and UBSan. Ends with `N passed, N failed`.
+interop, component and system tests again with AddressSanitizer and UBSan. Ends with `N passed, N failed`.
 
   ./dev test                    everything
   ./dev test unit -k arena      the unit tests whose name contains "arena"
@@ -16,8 +16,8 @@ from dev.term import Refusal, paint, coloured, say, step, table
 
 SUMMARY = "build and run all tests"
 
-GROUPS = ("unit", "contracts", "conformance", "component", "system")  # quickest first, so that a plain mistake shows at once
-SANITIZED = ("unit", "component", "system")
+GROUPS = ("unit", "contracts", "conformance", "interop", "component", "system")  # quickest first, so that a plain mistake shows at once
+SANITIZED = ("unit", "interop", "component", "system")
 
 
 def add_arguments(parser) -> None:
