@@ -74,16 +74,32 @@ static SkyStatus on_saga_failed(void *self, SkyIncoming *incoming, const events_
   return end_unpaid(self, incoming, event->owner_id, event->delivery_id);
 }
 
+/*
+ * Each event has a durable of its own: one for several would be sent all that happens to deliveries and sagas (the
+ * broker's filter knows no choice), ten messages for every one that counts here.
+ */
+static SkyStatus consume(AccountEvents *events, AccountService *service) {
+  const SkyEventRoute completed = events_DeliveryCompleted_route(on_completed, service);
+  const SkyEventRoute cancelled = events_DeliveryCancelled_route(on_cancelled, service);
+  const SkyEventRoute failed = events_DeliveryFailed_route(on_failed, service);
+  const SkyEventRoute compensated = events_SagaCompensated_route(on_compensated, service);
+  const SkyEventRoute saga_failed = events_SagaFailed_route(on_saga_failed, service);
+  const SkyConsumerOptions options[ACCOUNT_CONSUMERS] = {
+      {.stream = "DELIVERIES", .durable = "account-completed", .routes = &completed, .workers = WORKERS},
+      {.stream = "DELIVERIES", .durable = "account-cancelled", .routes = &cancelled, .workers = 1},
+      {.stream = "DELIVERIES", .durable = "account-failed", .routes = &failed, .workers = 1},
+      {.stream = "WORKFLOWS", .durable = "account-compensated", .routes = &compensated, .workers = 1},
+      {.stream = "WORKFLOWS", .durable = "account-failed", .routes = &saga_failed, .workers = 1},
+  };
+  for (size_t i = 0; i < ACCOUNT_CONSUMERS; i++) {
+    SkyConsumerOptions one = options[i];
+    one.route_count = 1;
+    SKY_TRY(sky_bus_consume(service->bus, &one, &events->consumers[i]));
+  }
+  return SKY_OK;
+}
+
 SkyStatus account_events_start(AccountEvents *events, SkyRpc *rpc, AccountService *service) {
-  const SkyEventRoute deliveries[] = {events_DeliveryCompleted_route(on_completed, service),
-                                      events_DeliveryCancelled_route(on_cancelled, service),
-                                      events_DeliveryFailed_route(on_failed, service)};
-  const SkyEventRoute workflows[] = {events_SagaCompensated_route(on_compensated, service),
-                                     events_SagaFailed_route(on_saga_failed, service)};
-  const SkyConsumerOptions of_deliveries = {
-      .stream = "DELIVERIES", .durable = "account", .routes = deliveries, .route_count = 3, .workers = WORKERS};
-  const SkyConsumerOptions of_workflows = {
-      .stream = "WORKFLOWS", .durable = "account", .routes = workflows, .route_count = 2, .workers = 1};
   const SkyPendingOptions pending = {.rpc = rpc,
                                      .store = service->store,
                                      .collection = &account_documents,
@@ -91,15 +107,13 @@ SkyStatus account_events_start(AccountEvents *events, SkyRpc *rpc, AccountServic
                                      .settle = settle,
                                      .self = service};
   SKY_TRY(sky_pending_create(&pending, &service->pending));
-  SKY_TRY(sky_bus_consume(service->bus, &of_deliveries, &events->deliveries));
-  return sky_bus_consume(service->bus, &of_workflows, &events->workflows);
+  return consume(events, service);
 }
 
 void account_events_stop(AccountEvents *events, AccountService *service) {
-  if (events->deliveries != NULL)
-    sky_consumer_stop(events->deliveries, STOP_TIMEOUT_MS);
-  if (events->workflows != NULL)
-    sky_consumer_stop(events->workflows, STOP_TIMEOUT_MS);
+  for (size_t i = 0; i < ACCOUNT_CONSUMERS; i++)
+    if (events->consumers[i] != NULL)
+      sky_consumer_stop(events->consumers[i], STOP_TIMEOUT_MS);
   sky_pending_destroy(service->pending);
   *events = (AccountEvents){0};
   service->pending = NULL;

@@ -7,9 +7,10 @@
 
 #include "account/handlers.h"
 
+enum { ACCOUNT_CONSUMERS = 5 };
+
 typedef struct AccountEvents {
-  SkyConsumer *deliveries;
-  SkyConsumer *workflows;
+  SkyConsumer *consumers[ACCOUNT_CONSUMERS];
 } AccountEvents;
 
 /* Sets service->pending. */

@@ -94,11 +94,58 @@ Waiter *waiters_join(Waiter *first, Waiter *second) {
   return first;
 }
 
+/* ---- room ---- */
+
+static size_t busy(const Driver *driver) {
+  return sky_map_size(driver->flights) - driver->pausing;
+}
+
+/* Those that pause cost nothing but memory, so the intake does not count them. */
+static bool has_room(const Driver *driver) {
+  return intake_has_room(&driver->intake, busy(driver)) && sky_map_size(driver->flights) < driver->options.max_active;
+}
+
+/* With the lock held: a flight has gone or pauses. */
+static void offer_room(Driver *driver) {
+  if (driver->waiting > 0 && intake_has_much_room(&driver->intake, busy(driver)) && has_room(driver))
+    pthread_cond_broadcast(&driver->changed);
+}
+
+static void note_pause(Driver *driver, Flight *flight) {
+  const bool pauses = flight->record.saga.doing == SAGA_DO_WAIT && !flight->removed;
+  if (pauses == flight->pausing)
+    return;
+  flight->pausing = pauses;
+  driver->pausing += pauses ? 1 : (size_t)-1;
+  if (pauses) {
+    flight->begin_ms = 0;
+    offer_room(driver);
+  }
+}
+
+/* With the lock held. */
+static bool wait_for_room(Driver *driver) {
+  if (has_room(driver))
+    return !driver->stopping;
+  struct timespec until;
+  clock_gettime(CLOCK_MONOTONIC, &until);
+  until.tv_sec += ROOM_WAIT_MS / 1000;
+  driver->waiting++;
+  while (!driver->stopping && !(intake_has_much_room(&driver->intake, busy(driver)) && has_room(driver)))
+    if (pthread_cond_timedwait(&driver->changed, &driver->lock, &until) == ETIMEDOUT)
+      break;
+  driver->waiting--;
+  return !driver->stopping && has_room(driver);
+}
+
 void flight_remove(Driver *driver, Flight *flight) {
+  if (flight->begin_ms != 0 && !flight->lost)
+    intake_note(&driver->intake, flight->begin_ms, driver_now_ms(driver), busy(driver));
   flight->removed = true;
+  note_pause(driver, flight);
   sky_map_remove(driver->flights, sky_str(flight->record.id));
   driver->stats.active = sky_map_size(driver->flights);
-  pthread_cond_broadcast(&driver->changed);
+  offer_room(driver);
   pthread_mutex_unlock(&driver->lock);
   sky_timers_cancel(driver->timers, &flight->timer); /* waits for its callback, which waits for the lock */
   SkyStatus status = flight->lost ? not_now("the saga has changed meanwhile") : SKY_OK;
@@ -137,6 +184,7 @@ void flight_feed(Flight *flight, SagaEvent event) {
   const int64_t now_ms = driver_now_ms(driver);
   const SagaEffect effect = saga_step(&record->saga, &event, &driver->policy, now_ms);
   count_news(driver, &before, &record->saga.news);
+  note_pause(driver, flight);
   take_change(flight, &effect);
   if (effect.persist)
     flight->dirty = true;
@@ -180,17 +228,6 @@ void driver_go_on(Driver *driver, Flight *flight) {
 
 /* ---- orders ---- */
 
-/* With the lock held. */
-static bool wait_for_room(Driver *driver) {
-  struct timespec until;
-  clock_gettime(CLOCK_MONOTONIC, &until);
-  until.tv_sec += ROOM_WAIT_MS / 1000;
-  while (!driver->stopping && sky_map_size(driver->flights) >= driver->options.max_active)
-    if (pthread_cond_timedwait(&driver->changed, &driver->lock, &until) == ETIMEDOUT)
-      return false;
-  return !driver->stopping;
-}
-
 static int64_t complete_by_ms(const Driver *driver, const common_DeliveryOrder *order) {
   const int64_t default_ms = driver_now_ms(driver) + driver->options.saga_timeout_ms;
   return order->deadline != NULL ? sky_timestamp_ms(order->deadline) : default_ms;
@@ -209,6 +246,7 @@ static SkyStatus set_off(Driver *driver, Flight *flight, const common_DeliveryOr
   record->create_ms = driver_now_ms(driver);
   lock_for_us(driver, record);
   driver->stats.begun++;
+  flight->begin_ms = record->create_ms;
   flight_feed(flight, (SagaEvent){.kind = SAGA_EVENT_BEGIN, .complete_by_ms = complete_by_ms(driver, order)});
   return SKY_OK;
 }
@@ -431,6 +469,9 @@ SkyStatus driver_create(const DriverOptions *options, Driver **ret) {
                                 .max_retry_after_ms = MAX_RETRY_AFTER_MS,
                                 .change_timeout_ms = CHANGE_TIMEOUT_MS,
                                 .random = options->random};
+  IntakePolicy intake = intake_default_policy;
+  intake.most = options->max_active;
+  intake_init(&driver->intake, intake);
   for (int i = 0; i < PEER_COUNT; i++)
     breaker_init(&driver->breakers[i], breaker_default_policy);
   pthread_mutex_init(&driver->lock, NULL);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "workflow/driver.h"
+#include "workflow/intake.h"
 
 enum { DRIVER_WRITERS = 2 }; /* while one commits, the other fills its batch */
 
@@ -29,6 +30,8 @@ typedef struct Flight {
   Waiter *written_waiters;
   SkyTimer timer;
   SkyTrace trace;
+  int64_t begin_ms;            /* when its order was taken up; 0: it was resumed, or has paused since */
+  bool pausing;                /* waits for a time, not for a peer: counted in driver->pausing */
   struct Flight *next_write;   /* queue */
   struct Flight *next_allowed; /* of a peer's bulkhead */
 } Flight;
@@ -50,6 +53,9 @@ struct Driver {
   pthread_t writers[DRIVER_WRITERS];
   unsigned writer_count;
   size_t calls; /* under way */
+  Intake intake;
+  size_t pausing;   /* flights that wait for a time */
+  unsigned waiting; /* orders that wait for room */
   Breaker breakers[PEER_COUNT];
   FlightQueue blocked[PEER_COUNT]; /* for room in the bulkhead */
   int64_t lease_expire_ms;

@@ -59,16 +59,39 @@ static SkyStatus add_started(Builder *builder) {
   return add(builder, &events_SagaStarted_event, &event->base, event->event_id);
 }
 
-static SkyStatus add_step(Builder *builder, SagaStep step) {
+static events_SagaStepCompleted_Step *completed_step(Builder *builder, SagaStep step) {
+  events_SagaStepCompleted_Step *completed = events_SagaStepCompleted_Step_create(builder->arena);
+  if (completed == NULL)
+    return NULL;
+  const SagaStepInfo *info = &builder->record->saga.steps[step];
+  completed->step = (common_WorkflowStep)step;
+  completed->attempts = info->attempts;
+  completed->skipped = info->state == SAGA_STEP_SKIPPED;
+  completed->end_time = sky_timestamp_create(builder->arena, info->end_ms);
+  return completed->end_time == NULL ? NULL : completed;
+}
+
+/* One event for all: they are known together, and every event costs the broker and its readers as much as a request. */
+static SkyStatus add_steps(Builder *builder) {
   events_SagaStepCompleted *event = events_SagaStepCompleted_create(builder->arena);
   if (event == NULL)
     return sky_status_no_memory();
-  const SagaStepInfo *info = &builder->record->saga.steps[step];
   FILL_HEAD(builder, event);
-  event->occur_time = sky_timestamp_create(builder->arena, info->end_ms);
-  event->step = (common_WorkflowStep)step;
-  event->attempts = info->attempts;
-  event->skipped = info->state == SAGA_STEP_SKIPPED;
+  event->steps = sky_arena_alloc(builder->arena, SAGA_STEP_END * sizeof(events_SagaStepCompleted_Step *));
+  if (event->steps == NULL)
+    return sky_status_no_memory();
+  for (SagaStep step = SAGA_ACCOUNT; step < SAGA_STEP_END; step++) {
+    if ((builder->record->saga.news.steps >> step & 1) == 0)
+      continue;
+    events_SagaStepCompleted_Step *completed = completed_step(builder, step);
+    if (completed == NULL)
+      return sky_status_no_memory();
+    event->steps[event->n_steps++] = completed;
+    event->step = completed->step;
+    event->attempts = completed->attempts;
+    event->skipped = completed->skipped;
+    event->occur_time = completed->end_time;
+  }
   return add(builder, &events_SagaStepCompleted_event, &event->base, event->event_id);
 }
 
@@ -124,7 +147,7 @@ static SkyStatus add_state(Builder *builder) {
 }
 
 unsigned saga_news_count(const SagaNews *news) {
-  return (unsigned)__builtin_popcount(news->steps) + news->started + news->completed + news->compensated + news->failed;
+  return (news->steps != 0) + news->started + news->completed + news->compensated + news->failed;
 }
 
 SkyStatus saga_record_appends(const SagaRecord *record, const workflow_store_Saga *document, SkyArena *arena,
@@ -134,9 +157,8 @@ SkyStatus saga_record_appends(const SagaRecord *record, const workflow_store_Sag
   Builder builder = {record, document, arena, appends, 0, last + 1 - saga_news_count(news)};
   if (news->started)
     SKY_TRY(add_started(&builder));
-  for (SagaStep step = SAGA_ACCOUNT; step < SAGA_STEP_END; step++)
-    if ((news->steps >> step & 1) != 0)
-      SKY_TRY(add_step(&builder, step));
+  if (news->steps != 0)
+    SKY_TRY(add_steps(&builder));
   if (news->completed)
     SKY_TRY(add_completed(&builder));
   if (news->compensated)

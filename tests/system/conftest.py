@@ -27,7 +27,7 @@ def start_system(tmp_path_factory):
     systems: list[System] = []
 
     def start(**options) -> System:
-        system = System(tmp_path_factory.mktemp("system"), **{"drones": 60, "time_factor": 200.0, **options})
+        system = System(tmp_path_factory.mktemp("system"), **{"drones": 60, "time_factor": 200.0, "priorities": False, **options})
         systems.append(system)
         system.start()
         system.wait_ready(seconds=60)

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Mapping, Sequence
 
-_ENDS_WITH_US = ("setpriv", "--pdeathsig", "TERM", "--")  # execs the command: same pid
+_ENDS_WITH_US = ("setpriv", "--pdeathsig", "TERM", "--")
 # A child's death signal comes when the *thread* that started it ends. This one lives as long as we do.
 _spawner = ThreadPoolExecutor(1, thread_name_prefix="spawner")
 
@@ -32,12 +32,14 @@ def resident_kib(pid: int) -> int:
 
 
 class Process:
-    def __init__(self, name: str, command: Sequence[str], environment: Mapping[str, str], log: Path, folder: Path):
+    def __init__(self, name: str, command: Sequence[str], environment: Mapping[str, str], log: Path, folder: Path,
+                 niceness: int = 0):
         self.name = name
         self.log = log
         self.command = list(command)
         self._environment = dict(environment)
         self._folder = folder
+        self._prefix = _ENDS_WITH_US + (("nice", "-n", str(niceness)) if niceness else ())  # both exec the command: same pid
         self._child: subprocess.Popen | None = None
         self.started_at = 0.0
 
@@ -48,7 +50,7 @@ class Process:
         self.log.parent.mkdir(parents=True, exist_ok=True)
         with open(self.log, "ab") as log:
             self._child = _spawner.submit(
-                subprocess.Popen, [*_ENDS_WITH_US, *self.command], cwd=self._folder, env=self._environment, stdin=subprocess.DEVNULL,
+                subprocess.Popen, [*self._prefix, *self.command], cwd=self._folder, env=self._environment, stdin=subprocess.DEVNULL,
                 stdout=log, stderr=subprocess.STDOUT, process_group=0).result()
         self.started_at = time.monotonic()
 

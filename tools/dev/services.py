@@ -27,6 +27,7 @@ class Setup:
     store: str  # "sqlite", "ferretdb" or a value for SKY_STORE
     drones: int = 40
     time_factor: float = 20.0
+    priorities: bool = True  # False: all are equal, for tests beside other work
     environment: dict[str, str] = field(default_factory=dict)  # overrides, for all services
     ports: dict[tuple[str, str], int] = field(default_factory=dict)  # (service, port name) -> port
 
@@ -60,11 +61,16 @@ class Service:
     health: str = "/readyz"  # answers 200 on the port "admin" when it is ready; empty: that port accepts connections
     health_port: str = "admin"
     stop_signal: int = signal.SIGTERM
+    niceness: int = 0  # what a customer waits for comes before what goes on behind
     quiet: bool = False  # of its log only warnings and worse belong into the combined one
     needed: Callable[[Setup], bool] = lambda setup: True
 
 
 # ---- services of this project ----
+
+# Taking a request (gateway, ingestion, broker) is what a customer waits for; it keeps its speed while the machine is busy with those taken
+# before, because these weigh a tenth. In Kubernetes CPU requests say the same (docs/performance.md).
+_BEHIND = 10
 
 
 def _own_environment(setup: Setup, service: Service) -> dict[str, str]:
@@ -83,8 +89,9 @@ def _data_folder(setup: Setup, service: Service) -> None:
     (setup.run_dir / "data").mkdir(parents=True, exist_ok=True)
 
 
-def _own(name: str) -> Service:
-    return Service(name, lambda setup, service: [str(setup.build / f"services/{name}/skyhook-{name}")], _own_environment, _data_folder)
+def _own(name: str, niceness: int = _BEHIND) -> Service:
+    return Service(name, lambda setup, service: [str(setup.build / f"services/{name}/skyhook-{name}")], _own_environment, _data_folder,
+                   niceness=niceness)
 
 
 def _simulator_command(setup: Setup, service: Service) -> list[str]:
@@ -162,8 +169,8 @@ SERVICES = (
     _own("dronescheduler"),
     _own("delivery"),
     _own("workflow"),
-    _own("ingestion"),
-    Service("simulator", _simulator_command, _own_environment, ports=("admin",)),
+    _own("ingestion", niceness=0),
+    Service("simulator", _simulator_command, _own_environment, ports=("admin",), niceness=_BEHIND),
     Service("gateway", _gateway_command, _gateway_environment, prepare=_gateway_prepare, ports=("http",), health="/healthz", health_port="http",
             quiet=True),
 )

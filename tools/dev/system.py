@@ -60,7 +60,8 @@ class System:
         self.setup.run_dir.mkdir(parents=True, exist_ok=True)
         environment = {**os.environ, **service.environment(self.setup, service), **self.setup.environment}
         log = self.setup.run_dir / "logs" / f"{service.name}.log"
-        return Process(service.name, service.command(self.setup, service), environment, log, self.setup.run_dir)
+        niceness = service.niceness if self.setup.priorities else 0
+        return Process(service.name, service.command(self.setup, service), environment, log, self.setup.run_dir, niceness)
 
     # ---- where things are ----
 

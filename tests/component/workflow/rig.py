@@ -11,7 +11,7 @@ import uuid
 from pathlib import Path
 
 import nats
-from support.contracts import Client, build, message
+from support.contracts import Client, as_dict, build, message
 from support.programs import free_port
 from support.waiting import eventually
 
@@ -158,7 +158,15 @@ class Rig:
 
     def events(self, subject: str = "fab.workflow.>") -> list[tuple[str, str]]:
         """(kind, saga) of everything the service has published, in order."""
-        return self.loop.run_until_complete(self._events(subject))
+        return [tuple(got.subject.split(".")[2::2]) for got in self.loop.run_until_complete(self._events(subject))]
+
+    def event(self, kind: str, id: str) -> dict:
+        """The one event of that kind a saga has published."""
+        name = "".join("_" + letter.lower() if letter.isupper() else letter for letter in kind).lstrip("_")
+        (got,) = self.loop.run_until_complete(self._events(f"fab.workflow.{name}.v1.{id}"))
+        event = message(f"fabrikam.events.v1.{kind}", {})
+        event.ParseFromString(got.data)
+        return as_dict(event)
 
     async def _events(self, subject: str):
         connection = await nats.connect(f"nats://127.0.0.1:{self.nats_port}")  # its own: it outlives no broker
@@ -167,7 +175,7 @@ class Rig:
             subscription = await connection.jetstream().subscribe(subject, ordered_consumer=True, stream="WORKFLOWS")
             while True:
                 got = await subscription.next_msg(timeout=0.5)
-                found.append(tuple(got.subject.split(".")[2::2]))
+                found.append(got)
         except nats.errors.TimeoutError:
             return found
         finally:

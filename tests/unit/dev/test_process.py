@@ -54,6 +54,16 @@ def test_the_pid_is_that_of_the_program_itself(shell):
     eventually(lambda: process.log.read_text() == f"{process.pid}\n")
 
 
+def test_a_nice_one_gives_way_and_is_still_the_program_itself(tmp_path):
+    process = Process("child", ["sh", "-c", "echo $$; exec sleep 60"], os.environ, tmp_path / "child.log", tmp_path, niceness=3)
+    process.start()
+    try:
+        eventually(lambda: process.log.read_text() == f"{process.pid}\n")
+        assert os.getpriority(os.PRIO_PROCESS, process.pid) == min(os.getpriority(os.PRIO_PROCESS, 0) + 3, 19)
+    finally:
+        process.kill()
+
+
 def test_stop_asks_first(shell):
     process = shell('trap "echo bye; exit 0" TERM; echo up; while :; do sleep 0.05; done')
     eventually(lambda: "up" in process.log.read_text())
