@@ -66,6 +66,12 @@ int sky_server_port(const SkyServer *server);
 /* health v1 status: service "" is the whole server. Starts as NOT_SERVING. */
 void sky_server_set_serving(SkyServer *server, bool serving);
 /*
+ * For liveness: connects to the server's own port. UNAVAILABLE when nobody answers in time (a server that has run out
+ * of descriptors once never accepts again), RESOURCE_EXHAUSTED when no socket can be had, SKY_OK before the start and
+ * while draining. Blocks; not on the I/O thread.
+ */
+SKY_MUST_USE SkyStatus sky_server_probe(const SkyServer *server, int timeout_ms);
+/*
  * Graceful drain: health NOT_SERVING, no new calls, open calls may end until the deadline, then they are cancelled.
  * Streams are cancelled when they outlive the unary calls by half a second, or half of the time; their clients see
  * UNAVAILABLE. Blocks.

@@ -105,5 +105,8 @@ SKY_MUST_USE SkyStatus sky_service_open_metrics(SkyService *service);
 SKY_MUST_USE SkyStatus sky_service_instrument_server(SkyService *service);
 SKY_MUST_USE SkyStatus sky_service_instrument_client(SkyService *service, SkyClient *client);
 
+/* rpc_pages.c: /channelz and /tls. */
+SKY_MUST_USE SkyStatus sky_service_add_rpc_pages(SkyService *service);
+
 /* config_page.c: /config. */
 SKY_MUST_USE SkyStatus sky_service_add_config_page(SkyService *service);

@@ -1,11 +1,25 @@
 /* What Kubernetes asks: is the process alive, and can it do its work. Readiness does not depend on other services. */
 #include "internal.h"
 
-enum { STORE_TIMEOUT_MS = 500 };
+#include <sky/telemetry/descriptors.h>
 
+enum { STORE_TIMEOUT_MS = 500, SERVER_TIMEOUT_MS = 1000 };
+
+/* What only a restart mends: no descriptors left, or a server that accepts no connection any more. */
 static int healthz(void *self, const SkyAdminRequest *request, SkyBuf *body, const char **content_type) {
-  sky_buf_append_text(body, "ok\n");
-  return 200;
+  const SkyService *service = self;
+  const SkyDescriptorUse descriptors = sky_descriptors_count();
+  if (descriptors.exhausted) {
+    sky_buf_printf(body, "descriptors: %zu of %zu are in use\n", descriptors.used, descriptors.limit);
+    return 503;
+  }
+  SkyStatus status = service->started && !service->stopping && service->server != NULL
+                         ? sky_server_probe(service->server, SERVER_TIMEOUT_MS)
+                         : SKY_OK;
+  sky_buf_printf(body, "%s\n", status == SKY_OK ? "ok" : sky_status_message(status));
+  const int answer = status == SKY_OK ? 200 : 503;
+  sky_status_free(status);
+  return answer;
 }
 
 static void write_check(SkyBuf *body, const char *name, bool ready, const char *detail, bool *all) {
@@ -59,6 +73,7 @@ SkyStatus sky_service_add_check(SkyService *service, const char *name, bool (*re
 }
 
 SkyStatus sky_service_add_probes(SkyService *service) {
+  sky_descriptors_prepare();
   SKY_TRY(sky_admin_add(service->admin, "/healthz", healthz, service));
   return sky_admin_add(service->admin, "/readyz", readyz, service);
 }

@@ -112,6 +112,7 @@ static SkyStatus open_admin(SkyService *service) {
     return sky_status_annotate(status, "--admin (SKY_ADMIN): ");
   SKY_TRY(sky_service_add_probes(service));
   SKY_TRY(sky_service_add_config_page(service));
+  SKY_TRY(sky_service_add_rpc_pages(service));
   return sky_service_open_metrics(service);
 }
 

@@ -1,6 +1,7 @@
 #include <sky/telemetry/admin.h>
 
 #include <errno.h>
+#include <fcntl.h>
 #include <netdb.h>
 #include <poll.h>
 #include <pthread.h>
@@ -13,7 +14,14 @@
 
 #include <sky/core/time.h>
 
-enum { MAX_PATHS = 16, MAX_REQUEST_BYTES = 8192, MAX_BODY_BYTES = 4 << 20, CLIENT_TIMEOUT_MS = 2000, BACKLOG = 64 };
+enum {
+  MAX_PATHS = 16,
+  MAX_REQUEST_BYTES = 8192,
+  MAX_BODY_BYTES = 4 << 20,
+  CLIENT_TIMEOUT_MS = 2000,
+  BACKLOG = 64,
+  PAUSE_MS = 20
+};
 
 typedef struct Route {
   const char *path;
@@ -26,6 +34,7 @@ struct SkyAdmin {
   size_t route_count;
   int listener;
   int wake;
+  int spare; /* given up for the connection that asks why there are no descriptors; -1: it could not be had again */
   int port;
   bool started;
   pthread_t thread;
@@ -90,6 +99,10 @@ static SkyStatus bind_address(const char *listen, int *ret_listener) {
   return SKY_OK;
 }
 
+static int open_spare(void) {
+  return open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
+
 SkyStatus sky_admin_create(const char *listen, SkyAdmin **ret) {
   SkyAdmin *admin = calloc(1, sizeof(*admin));
   if (admin == NULL)
@@ -105,6 +118,7 @@ SkyStatus sky_admin_create(const char *listen, SkyAdmin **ret) {
     free(admin);
     return SKY_RESOURCE_EXHAUSTED("cannot make an eventfd: %s", strerror(errno));
   }
+  admin->spare = open_spare();
   admin->port = bound_port(admin->listener);
   *ret = admin;
   return SKY_OK;
@@ -246,6 +260,26 @@ static void serve(const SkyAdmin *admin, int fd) {
   close(fd);
 }
 
+static int accept_client(const SkyAdmin *admin) {
+  return accept4(admin->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+}
+
+/*
+ * The process has no descriptors left. Just then a probe must hear so, and lives on the spare one. When another thread
+ * has taken that as well, the client waits in the listener's queue.
+ */
+static void serve_with_spare(SkyAdmin *admin) {
+  struct pollfd wake = {.fd = admin->wake, .events = POLLIN};
+  if (admin->spare >= 0)
+    close(admin->spare);
+  const int fd = accept_client(admin);
+  if (fd >= 0)
+    serve(admin, fd);
+  else
+    (void)poll(&wake, 1, PAUSE_MS);
+  admin->spare = open_spare();
+}
+
 static void *run(void *user) {
   SkyAdmin *admin = user;
   struct pollfd polled[2] = {{.fd = admin->listener, .events = POLLIN}, {.fd = admin->wake, .events = POLLIN}};
@@ -254,9 +288,11 @@ static void *run(void *user) {
       return NULL;
     if (polled[1].revents != 0)
       return NULL;
-    const int fd = accept4(admin->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    const int fd = accept_client(admin);
     if (fd >= 0)
       serve(admin, fd);
+    else if (errno == EMFILE || errno == ENFILE)
+      serve_with_spare(admin);
   }
 }
 
@@ -274,6 +310,8 @@ void sky_admin_destroy(SkyAdmin *admin) {
   const uint64_t one = 1;
   if (admin->started && write(admin->wake, &one, sizeof(one)) == (ssize_t)sizeof(one))
     pthread_join(admin->thread, NULL);
+  if (admin->spare >= 0)
+    close(admin->spare);
   close(admin->listener);
   close(admin->wake);
   free(admin);

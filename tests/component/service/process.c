@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -31,6 +32,9 @@ void process_init(Process *process) {
 
 static void exec_program(const Process *process, const char *const *arguments) {
   prctl(PR_SET_PDEATHSIG, SIGKILL);
+  const struct rlimit limit = {.rlim_cur = process->max_descriptors, .rlim_max = process->max_descriptors};
+  if (process->max_descriptors != 0)
+    setrlimit(RLIMIT_NOFILE, &limit);
   int log = open(process->log, O_WRONLY | O_CREAT | O_APPEND, 0600);
   dup2(log, STDOUT_FILENO);
   dup2(log, STDERR_FILENO);

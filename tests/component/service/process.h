@@ -14,6 +14,7 @@ typedef struct Process {
   pid_t pid; /* 0: not running */
   int listen_port;
   int admin_port;
+  size_t max_descriptors; /* 0: as many as we may have */
   char directory[64]; /* store and log */
   char log[80];
 } Process;

@@ -2,12 +2,17 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <arpa/inet.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <sky/core/time.h>
 #include <sky/rpc/client.h>
 
+#include "certificates.h"
 #include "greeter.rpc.h"
 #include "nats_server.h"
 #include "process.h"
@@ -274,7 +279,11 @@ START_TEST(help_lists_every_setting) {
                                       "SKY_FRIEND_ADDRESS",
                                       "--secret-word",
                                       "GREETER_SECRET_WORD",
-                                      "--nats-replicas"};
+                                      "--nats-replicas",
+                                      "--tls-cert",
+                                      "SKY_TLS_CLIENT_CA",
+                                      "SKY_MAX_METADATA_BYTES",
+                                      "SKY_CHANNELZ"};
   const char *output = process_output(&greeter);
   for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
     ck_assert_msg(strstr(output, names[i]) != NULL, "%s is missing in: %s", names[i], output);
@@ -310,6 +319,123 @@ START_TEST(settings_are_shown_without_secrets) {
   ck_assert(shows("/config", "\"SKY_LOG_LEVEL\":\"info\""));
   ck_assert(shows("/config", "\"GREETER_SECRET_WORD\":\"***\""));
   ck_assert(!shows("/config", "abracadabra"));
+  ck_assert(shows("/config", "\"SKY_MAX_REQUEST_BYTES\":4194304"));
+  ck_assert(shows("/config", "\"SKY_HANDSHAKE_TIMEOUT\":\"10s\""));
+}
+END_TEST
+
+START_TEST(channelz_counts_calls) {
+  start_all(NULL);
+  ck_assert_int_eq(call(false, false), SKY_CODE_OK);
+  ck_assert(shows("/channelz", "\"callsStarted\":\"1\""));
+  const char *body;
+  ck_assert_int_eq(process_get(&greeter, "/channelz", &body), 200);
+  const char *id = strstr(body, "\"serverId\":\"");
+  ck_assert_ptr_nonnull(id);
+  char path[64];
+  snprintf(path, sizeof(path), "/channelz?sockets=%d", atoi(id + 12));
+  ck_assert(shows(path, "socketRef"));
+  snprintf(path, sizeof(path), "/channelz?server=%d", atoi(id + 12));
+  ck_assert(shows(path, "\"callsSucceeded\":\"1\""));
+  ck_assert_int_eq(process_get(&greeter, "/channelz?server=987654", NULL), 404);
+  ck_assert_int_eq(process_get(&greeter, "/channelz?weather=1", NULL), 400);
+  ck_assert_int_eq(process_get(&greeter, "/channelz?server=x", NULL), 400);
+}
+END_TEST
+
+/* --- TLS --- */
+
+typedef struct Files {
+  char ca[100], certificate[100], key[100];
+} Files;
+
+/* An authority's certificate and one signed by it, in the process's folder. */
+static Files make_certificate(const char *name, int64_t valid_until_s) {
+  Files files;
+  Authority *authority = authority_create(name);
+  snprintf(files.ca, sizeof(files.ca), "%s/%s.ca", greeter.directory, name);
+  snprintf(files.certificate, sizeof(files.certificate), "%s/%s.crt", greeter.directory, name);
+  snprintf(files.key, sizeof(files.key), "%s/%s.key", greeter.directory, name);
+  authority_write(authority, files.ca);
+  const CertificateOptions options = {
+      .common_name = "a service", .names = "IP:127.0.0.1", .valid_from_s = -7200, .valid_until_s = valid_until_s};
+  authority_issue(authority, &options, files.certificate, files.key);
+  authority_destroy(authority);
+  return files;
+}
+
+typedef struct Flags {
+  char certificate[120], key[120], ca[120];
+} Flags;
+
+static Flags flags_of(const Files *files, const char *prefix) {
+  Flags flags;
+  snprintf(flags.certificate, sizeof(flags.certificate), "--tls-%scert=%s", prefix, files->certificate);
+  snprintf(flags.key, sizeof(flags.key), "--tls-%skey=%s", prefix, files->key);
+  snprintf(flags.ca, sizeof(flags.ca), "--tls-%sca=%s", prefix, files->ca);
+  return flags;
+}
+
+START_TEST(services_talk_tls_when_told_to) {
+  Process friend;
+  char address[64];
+  const Files files = make_certificate("mesh", 3600);
+  const Flags own = flags_of(&files, ""), peer = flags_of(&files, "client-");
+  process_init(&friend);
+  process_start(&friend, (const char *const[]){own.certificate, own.key, own.ca, NULL});
+  snprintf(address, sizeof(address), "--friend-address=127.0.0.1:%d", friend.listen_port);
+  start_all((const char *const[]){address, peer.certificate, peer.key, peer.ca, NULL});
+  SKY_CHECK_EVENTUALLY(call(true, false) == SKY_CODE_OK);        /* plain text to greeter, mutual TLS to its friend */
+  ck_assert_int_eq(process_get(&friend, "/healthz", NULL), 200); /* also sees that a TLS server answers */
+  ck_assert(shows("/tls", "\"client\":{\"expires_unix_s\":"));
+  ck_assert(shows("/tls", "\"server\":null"));
+  ck_assert(shows("/config", files.key)); /* the file's name is no secret */
+  process_finish(&friend);
+}
+END_TEST
+
+START_TEST(wrong_certificates_are_named) {
+  const Files good = make_certificate("good", 3600), expired = make_certificate("expired", -60);
+  const Flags good_flags = flags_of(&good, ""), expired_flags = flags_of(&expired, "");
+  expect_failure((const char *const[]){"--tls-cert=/no/such.crt", good_flags.key, NULL}, 2, "SKY_TLS_CERT");
+  expect_failure((const char *const[]){"--tls-cert=/no/such.crt", good_flags.key, NULL}, 2, "/no/such.crt");
+  expect_failure((const char *const[]){good_flags.certificate, expired_flags.key, NULL}, 2,
+                 "is not the one of the certificate");
+  expect_failure((const char *const[]){good_flags.certificate, NULL}, 2, "belong together");
+  expect_failure((const char *const[]){expired_flags.certificate, expired_flags.key, NULL}, 1, "expired at");
+  expect_failure((const char *const[]){"--tls-client-ca=/no/such.ca", NULL}, 2, "SKY_TLS_CLIENT_CA");
+}
+END_TEST
+
+/* --- descriptors --- */
+
+enum { MAX_DESCRIPTORS = 96, CONNECTIONS = 120 };
+
+static void connect_all(int sockets[CONNECTIONS]) {
+  const struct sockaddr_in address = {.sin_family = AF_INET,
+                                      .sin_port = htons((in_port_t)greeter.listen_port),
+                                      .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+  for (int i = 0; i < CONNECTIONS; i++) {
+    sockets[i] = socket(AF_INET, SOCK_STREAM, 0);
+    ck_assert_int_eq(connect(sockets[i], (const struct sockaddr *)&address, sizeof(address)), 0);
+  }
+}
+
+START_TEST(without_descriptors_it_is_unhealthy_and_says_how_many_there_are) {
+  int sockets[CONNECTIONS];
+  const char *body;
+  greeter.max_descriptors = MAX_DESCRIPTORS;
+  start_all(NULL);
+  ck_assert_int_eq(call(false, false), SKY_CODE_OK);
+  ck_assert_int_eq(process_get(&greeter, "/healthz", &body), 200);
+  connect_all(sockets);
+  SKY_CHECK_EVENTUALLY(process_get(&greeter, "/healthz", &body) == 503 && strstr(body, " of 96 are in use\n") != NULL);
+  ck_assert_ptr_nonnull(strstr(body, "descriptors: "));
+  for (int i = 0; i < CONNECTIONS; i++)
+    close(sockets[i]);
+  /* This core's listener has given up for good, and only the probe can know. */
+  SKY_CHECK_EVENTUALLY(process_get(&greeter, "/healthz", &body) == 503 &&
+                       strstr(body, "does not answer on port") != NULL);
 }
 END_TEST
 
@@ -361,5 +487,6 @@ SKY_CHECK_MAIN_WITH("component/service", setup, teardown, it_starts_alone_says_w
                     sigterm_lets_calls_end_and_takes_no_more, draining_ends_at_its_timeout,
                     a_second_signal_ends_it_at_once, a_port_in_use_is_one_clear_line, wrong_settings_are_named,
                     help_lists_every_setting, calls_messages_and_operations_are_measured,
-                    settings_are_shown_without_secrets, errors_are_logged_with_their_trace_and_successes_are_not,
-                    it_is_ready_soon_and_small)
+                    settings_are_shown_without_secrets, channelz_counts_calls, services_talk_tls_when_told_to,
+                    wrong_certificates_are_named, without_descriptors_it_is_unhealthy_and_says_how_many_there_are,
+                    errors_are_logged_with_their_trace_and_successes_are_not, it_is_ready_soon_and_small)
