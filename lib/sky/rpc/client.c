@@ -4,6 +4,7 @@
 #include "client_internal.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,6 +18,7 @@
 enum {
   DEFAULT_MAX_MESSAGE = 4 << 20,
   DEFAULT_MAX_CALLS = 4096,
+  DEFAULT_CONNECT_WAIT_MS = 500,
   DEFAULT_DEADLINE_MS = 30 * 1000, /* of a unary call whose method has none: nothing waits for ever */
   KEEPALIVE_MS = 30 * 1000,
   KEEPALIVE_TIMEOUT_MS = 10 * 1000,
@@ -86,6 +88,10 @@ static void connectivity_changed(SkyTag *tag, bool ok) {
     pthread_cond_broadcast(&client->changed);
   } else {
     client->last_state = grpc_channel_check_connectivity_state(client->channel, 0);
+    if (client->last_state == GRPC_CHANNEL_READY)
+      sky_client_wait_connected(client);
+    else
+      sky_client_wait_disconnected(client);
     watch_connectivity(client);
   }
   pthread_mutex_unlock(&client->lock);
@@ -108,6 +114,9 @@ SkyStatus sky_client_create(SkyRpc *rpc, const SkyClientOptions *options, SkyCli
   client->rpc = rpc;
   client->tls = options->tls != NULL ? sky_tls_ref(options->tls) : NULL;
   client->max_concurrent_calls = or_default(options->max_concurrent_calls, DEFAULT_MAX_CALLS);
+  snprintf(client->target, sizeof(client->target), "%s", options->target);
+  client->connect_wait_ms = options->connect_wait_ms != 0 ? options->connect_wait_ms : DEFAULT_CONNECT_WAIT_MS;
+  sky_client_wait_init(client);
   pthread_mutex_init(&client->lock, NULL);
   pthread_cond_init(&client->changed, NULL);
   client->max_response_bytes = or_default(options->max_response_bytes, DEFAULT_MAX_MESSAGE);
@@ -139,7 +148,7 @@ void sky_client_destroy(SkyClient *client) {
   client->closing = true;
   for (SkyClientCall *call = client->open_calls; call != NULL; call = call->next)
     grpc_call_cancel(call->core, NULL);
-  while (client->open_count > 0)
+  while (client->open_count > 0 || client->wait_scheduled)
     pthread_cond_wait(&client->changed, &client->lock);
   pthread_mutex_unlock(&client->lock);
   grpc_channel_destroy(client->channel); /* ends the watch */
@@ -221,7 +230,7 @@ static SkyContext context_of(const SkyMethodDescriptor *method, const SkyContext
 }
 
 /* With the lock held. */
-static SkyStatus link_call(SkyClientCall *call) {
+static SkyStatus link_call(SkyClientCall *call, int64_t connect_wait_ms) {
   SkyClient *client = call->client;
   if (client->closing)
     return SKY_CANCELLED("the client is being closed");
@@ -232,6 +241,7 @@ static SkyStatus link_call(SkyClientCall *call) {
     call->next->previous = call;
   client->open_calls = call;
   client->open_count++;
+  sky_client_wait_begin(call, connect_wait_ms);
   return SKY_OK;
 }
 
@@ -278,6 +288,10 @@ static void listen_for_cancellation(SkyClientCall *call) {
   sky_cancel_add(call->context.cancel, &call->listener);
 }
 
+static int64_t connect_wait_of(const SkyClient *client, const SkyCallOptions *options) {
+  return options != NULL && options->connect_wait_ms != 0 ? options->connect_wait_ms : client->connect_wait_ms;
+}
+
 static SkyStatus begin(SkyClientCall *call, const SkyCallOptions *options) {
   SKY_TRY(sky_context_check(&call->context));
   SKY_TRY(apply_options(call, options));
@@ -286,7 +300,7 @@ static SkyStatus begin(SkyClientCall *call, const SkyCallOptions *options) {
   call->context.principal = NULL; /* the caller's memory, which may go before the call */
   call->core = create_core_call(call->client, call->method, call->context.deadline_ns);
   pthread_mutex_lock(&call->client->lock);
-  const SkyStatus status = link_call(call);
+  const SkyStatus status = link_call(call, connect_wait_of(call->client, options));
   pthread_mutex_unlock(&call->client->lock);
   if (status != SKY_OK)
     grpc_call_unref(call->core);
@@ -351,6 +365,9 @@ void sky_client_call_close(SkyClientCall *call) {
 
 grpc_op sky_client_initial_metadata_op(SkyClientCall *call) {
   return (grpc_op){.op = GRPC_OP_SEND_INITIAL_METADATA,
+                   .flags = call->wait_for_ready ? GRPC_INITIAL_METADATA_WAIT_FOR_READY |
+                                                       GRPC_INITIAL_METADATA_WAIT_FOR_READY_EXPLICITLY_SET
+                                                 : 0,
                    .data.send_initial_metadata = {.count = call->metadata.count, .metadata = call->metadata.entries}};
 }
 

@@ -14,6 +14,8 @@
 
 typedef struct SkyClient SkyClient;
 
+#define SKY_WAIT_UNTIL_DEADLINE INT64_MAX
+
 /* Interceptor: begin may add metadata or refuse the call; end sees the status of every begun call. */
 typedef struct SkyClientCall SkyClientCall;
 typedef struct SkyClientInterceptor {
@@ -44,6 +46,7 @@ typedef struct SkyCallOptions {
   const SkyMetadataEntry *metadata; /* INVALID_ARGUMENT for what may not be sent, RESOURCE_EXHAUSTED past 8 KiB */
   size_t metadata_count;
   SkyCompression compression; /* of the messages we send; identity: as SkyClientOptions says */
+  int64_t connect_wait_ms;    /* as in SkyClientOptions; 0: as it says there */
   /* May be NULL. Runs once, before the call's done or on_done, where sky_client_call_metadata() tells what came. */
   void (*on_end)(void *user, const SkyClientCall *call, const SkyError *status);
   void *user;
@@ -63,6 +66,11 @@ typedef struct SkyClientOptions {
   size_t max_concurrent_calls; /* 0: 4096 */
   SkyCompression compression;  /* of what calls send, unless they say otherwise */
   bool channelz;               /* counts what sky_channelz_read() shows */
+  /*
+   * How long a call that finds no connection waits for one before it fails with UNAVAILABLE, never beyond its deadline;
+   * 0: 500 ms; negative: not at all; SKY_WAIT_UNTIL_DEADLINE. So a peer that is being started again costs no errors.
+   */
+  int64_t connect_wait_ms;
 } SkyClientOptions;
 
 SKY_MUST_USE SkyStatus sky_client_create(SkyRpc *rpc, const SkyClientOptions *options, SkyClient **ret);

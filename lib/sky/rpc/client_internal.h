@@ -38,7 +38,11 @@ struct SkyClientCall {
   grpc_metadata_array initial_metadata, trailing_metadata; /* received */
   grpc_status_code code;
   grpc_slice message;
-  bool was_compressed;            /* the message last received */
+  bool was_compressed; /* the message last received */
+  bool wait_for_ready;
+  bool sent; /* a stream whose beginning has gone out; the I/O thread's */
+  int64_t connect_wait_ms;
+  int64_t connect_by_ns; /* gives up then, when there is no connection; 0: need not wait. Under the client's lock */
   SkyClientCall *previous, *next; /* of the client's open calls */
 };
 
@@ -46,18 +50,23 @@ struct SkyClient {
   SkyRpc *rpc;
   grpc_channel *channel;
   SkyTls *tls; /* a reference, or NULL */
+  char target[64]; /* for messages */
   size_t max_concurrent_calls, max_response_bytes;
+  int64_t connect_wait_ms;
   SkyCompression compression;
   SkyClientInterceptor interceptors[SKY_CLIENT_MAX_INTERCEPTORS];
   size_t interceptor_count;
   SkyClientMethod methods[SKY_CLIENT_METHODS];
   SkyTag connectivity;
-  grpc_connectivity_state last_state; /* the watcher's */
+  SkyTag wait_posted;
+  SkyTimer wait_timer; /* the I/O thread's */
 
   pthread_mutex_t lock; /* guards what follows, and the writing of methods */
   pthread_cond_t changed;
   SkyClientCall *open_calls;
   size_t open_count;
+  grpc_connectivity_state last_state; /* as the watcher saw it */
+  bool wait_scheduled;                /* wait_posted or wait_timer is under way */
   bool closing;
   bool watching; /* connectivity is in the core's hands */
 };
@@ -72,6 +81,12 @@ SKY_MUST_USE SkyStatus sky_client_call_begin(SkyClientCall *call, SkyClient *cli
 SKY_MUST_USE SkyStatus sky_client_call_end(SkyClientCall *call, SkyStatus failure);
 /* Gives up what the call holds, the core's call included. The client may be gone when this returns. */
 void sky_client_call_close(SkyClientCall *call);
+
+/* client_wait.c; with the client's lock held, but for init. */
+void sky_client_wait_init(SkyClient *client);
+void sky_client_wait_begin(SkyClientCall *call, int64_t wait_ms); /* < 0: fails at once without a connection */
+void sky_client_wait_connected(SkyClient *client);
+void sky_client_wait_disconnected(SkyClient *client);
 
 grpc_op sky_client_initial_metadata_op(SkyClientCall *call);
 grpc_op sky_client_receive_initial_metadata_op(SkyClientCall *call);

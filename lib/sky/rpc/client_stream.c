@@ -332,6 +332,7 @@ static void opened(SkyTag *tag, bool ok) {
   if (stream->request != NULL)
     grpc_byte_buffer_destroy(stream->request);
   stream->request = NULL;
+  stream->call.sent = ok;
   end_operation(stream);
 }
 

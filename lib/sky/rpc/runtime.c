@@ -67,6 +67,23 @@ static void raise_descriptor_limit(void) {
   (void)setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+/* The core completes an empty batch of any call at once, through the queue. */
+static void create_poster(SkyRpc *rpc) {
+  rpc->poster_channel = grpc_lame_client_channel_create("", GRPC_STATUS_UNAVAILABLE, "");
+  rpc->poster =
+      grpc_channel_create_call(rpc->poster_channel, NULL, GRPC_PROPAGATE_DEFAULTS, rpc->queue,
+                               grpc_slice_from_static_string("/post"), NULL, gpr_inf_future(GPR_CLOCK_MONOTONIC), NULL);
+}
+
+static void destroy_poster(SkyRpc *rpc) {
+  grpc_call_unref(rpc->poster);
+  grpc_channel_destroy(rpc->poster_channel);
+}
+
+void sky_rpc_post(SkyRpc *rpc, SkyTag *tag) {
+  sky_start_batch(rpc->poster, NULL, 0, tag);
+}
+
 static void queue_destroy(grpc_completion_queue *queue) {
   grpc_completion_queue_destroy(queue);
   grpc_shutdown_blocking();
@@ -116,9 +133,11 @@ SkyStatus sky_rpc_create(const SkyRpcOptions *options, SkyRpc **ret) {
   switch_off_lock_graph();
   grpc_init();
   rpc->queue = grpc_completion_queue_create_for_next(NULL);
+  create_poster(rpc);
   const SkyStatus status = start_threads_without_signals(rpc, options != NULL ? options : &(SkyRpcOptions){0});
   if (status != SKY_OK) {
     sky_executor_destroy(rpc->workers);
+    destroy_poster(rpc);
     queue_destroy(rpc->queue);
     free(rpc);
     return status;
@@ -132,6 +151,7 @@ void sky_rpc_destroy(SkyRpc *rpc) {
     return;
   assert(!sky_rpc_is_io_thread(rpc));
   sky_executor_destroy(rpc->workers);
+  destroy_poster(rpc);
   grpc_completion_queue_shutdown(rpc->queue);
   pthread_join(rpc->io_thread, NULL);
   queue_destroy(rpc->queue);

@@ -118,13 +118,13 @@ void sky_server_free_calls(SkyServer *server) {
 
 static grpc_call_error request_call(SkyCall *call) {
   SkyServer *server = call->server;
-  SkyTag *tag = sky_tag_publish(&call->accepted);
+  const SkyServerMethod *method = call->method;
+  SkyTag *tag = sky_tag_publish(&call->accepted); /* the I/O thread may free the call as soon as it is requested */
   grpc_completion_queue *queue = server->rpc->queue;
-  if (call->method->descriptor == NULL)
+  if (method->descriptor == NULL)
     return grpc_server_request_call(server->core, &call->core, &call->details, &call->metadata, queue, queue, tag);
-  const bool has_payload =
-      call->method->descriptor->kind == SKY_UNARY || call->method->descriptor->kind == SKY_SERVER_STREAMING;
-  return grpc_server_request_registered_call(server->core, call->method->registered, &call->core, &call->core_deadline,
+  const bool has_payload = method->descriptor->kind == SKY_UNARY || method->descriptor->kind == SKY_SERVER_STREAMING;
+  return grpc_server_request_registered_call(server->core, method->registered, &call->core, &call->core_deadline,
                                              &call->metadata, has_payload ? &call->payload : NULL, queue, queue, tag);
 }
 

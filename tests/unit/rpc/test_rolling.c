@@ -150,7 +150,7 @@ static void setup(void) {
   methods[1] = ECHO_WORKER;
   snprintf(target, sizeof(target), "ipv4:127.0.0.1:%s,127.0.0.1:%s", nodes[0].port, nodes[1].port);
   ck_assert_ptr_null(sky_rpc_create(NULL, &rpc));
-  ck_assert_ptr_null(sky_client_create(rpc, &(SkyClientOptions){.target = target}, &client));
+  ck_assert_ptr_null(sky_client_create(rpc, &(SkyClientOptions){.target = target, .connect_wait_ms = 10000}, &client));
   SKY_CHECK_EVENTUALLY(sky_client_is_ready(client));
 }
 
@@ -183,6 +183,22 @@ START_TEST(a_rolling_restart_loses_no_call_and_doubles_none) {
 }
 END_TEST
 
+START_TEST(calls_wait_while_the_only_server_is_restarted) {
+  node_end(&nodes[1], SIGTERM);
+  start_callers(4000);
+  for (size_t i = 0; i < ROUNDS; i++) {
+    SKY_CHECK_EVENTUALLY(has_made(1000 * (i + 1)));
+    node_end(&nodes[0], SIGTERM);
+    node_start(&nodes[0]);
+  }
+  join_callers();
+  node_end(&nodes[0], SIGTERM);
+  print_errors();
+  ck_assert_uint_eq(atomic_load(&failed), 0);
+  ck_assert_uint_eq(handled, 4000);
+}
+END_TEST
+
 START_TEST(a_killed_server_takes_only_what_it_was_working_on) {
   start_callers(4000);
   SKY_CHECK_EVENTUALLY(has_made(1000));
@@ -196,4 +212,4 @@ START_TEST(a_killed_server_takes_only_what_it_was_working_on) {
 END_TEST
 
 SKY_CHECK_MAIN_WITH("rpc/rolling", setup, teardown, a_rolling_restart_loses_no_call_and_doubles_none,
-                    a_killed_server_takes_only_what_it_was_working_on)
+                    calls_wait_while_the_only_server_is_restarted, a_killed_server_takes_only_what_it_was_working_on)

@@ -1,0 +1,111 @@
+/*
+ * Waiting for a connection: a call that finds none waits for one (gRPC's wait-for-ready), for as long as its client or
+ * its options say, and fails with UNAVAILABLE then. So a peer that has just been started again costs its callers some
+ * milliseconds instead of an error, and one that stays away costs them little.
+ *
+ * While calls wait, connecting is tried again every few milliseconds, whatever back-off the channel is in.
+ */
+#include "client_internal.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#include <sky/core/time.h>
+
+enum { LOOK_MS = 50 };
+
+static int64_t now_ns(void) {
+  return sky_clock_monotonic_ns(sky_clock_system_borrow());
+}
+
+/* The I/O thread is to look after the calls that wait. With the lock held. */
+static void schedule(SkyClient *client) {
+  if (client->wait_scheduled)
+    return;
+  client->wait_scheduled = true;
+  sky_rpc_post(client->rpc, &client->wait_posted);
+}
+
+static void wait_for_connection(SkyClientCall *call) {
+  const int64_t wait_ms = call->connect_wait_ms;
+  call->connect_by_ns = wait_ms < INT64_MAX / SKY_NS_PER_MS ? now_ns() + wait_ms * SKY_NS_PER_MS : INT64_MAX;
+  schedule(call->client);
+}
+
+void sky_client_wait_begin(SkyClientCall *call, int64_t wait_ms) {
+  call->wait_for_ready = wait_ms >= 0;
+  call->connect_wait_ms = wait_ms;
+  if (call->wait_for_ready && call->client->last_state != GRPC_CHANNEL_READY)
+    wait_for_connection(call);
+}
+
+void sky_client_wait_connected(SkyClient *client) {
+  for (SkyClientCall *call = client->open_calls; call != NULL; call = call->next)
+    call->connect_by_ns = 0;
+}
+
+/*
+ * Of a stream we know whether it has been sent; of a unary call, which is one operation, we do not, and leave it to its
+ * deadline: it may be with a server that drains.
+ */
+void sky_client_wait_disconnected(SkyClient *client) {
+  for (SkyClientCall *call = client->open_calls; call != NULL; call = call->next) {
+    if (call->wait_for_ready && !call->sent && call->connect_by_ns == 0 && call->method->kind != SKY_UNARY)
+      wait_for_connection(call);
+  }
+}
+
+static void give_up(SkyClientCall *call) {
+  char reason[128];
+  snprintf(reason, sizeof(reason), "no connection to %s within %" PRId64 " ms", call->client->target,
+           call->connect_wait_ms);
+  call->connect_by_ns = 0;
+  (void)grpc_call_cancel_with_status(call->core, GRPC_STATUS_UNAVAILABLE, reason, NULL);
+}
+
+/* When the first of the waiting calls gives up; INT64_MAX when none waits. With the lock held. */
+static int64_t look_through(SkyClient *client, size_t *ret_waiting) {
+  int64_t first_ns = INT64_MAX;
+  for (SkyClientCall *call = client->open_calls; call != NULL; call = call->next) {
+    if (call->connect_by_ns != 0 && call->connect_by_ns <= now_ns())
+      give_up(call);
+    if (call->connect_by_ns == 0)
+      continue;
+    ++*ret_waiting;
+    first_ns = call->connect_by_ns < first_ns ? call->connect_by_ns : first_ns;
+  }
+  return first_ns;
+}
+
+/* With the lock held, on the I/O thread. */
+static bool look_again_later(SkyClient *client, int64_t first_ns) {
+  const int64_t next_ns = now_ns() + LOOK_MS * SKY_NS_PER_MS;
+  SkyStatus status =
+      sky_timer_heap_add(&client->rpc->timers, &client->wait_timer, first_ns < next_ns ? first_ns : next_ns);
+  if (status == SKY_OK)
+    return true;
+  sky_status_free(status); /* without memory for the timer the calls' deadlines must do */
+  return false;
+}
+
+static void look(void *user) {
+  SkyClient *client = user;
+  size_t waiting = 0;
+  pthread_mutex_lock(&client->lock);
+  const int64_t first_ns = client->closing ? INT64_MAX : look_through(client, &waiting);
+  if (waiting > 0 && client->last_state == GRPC_CHANNEL_TRANSIENT_FAILURE)
+    grpc_channel_reset_connect_backoff(client->channel);
+  client->wait_scheduled = waiting > 0 && look_again_later(client, first_ns);
+  if (!client->wait_scheduled && client->closing)
+    pthread_cond_broadcast(&client->changed);
+  pthread_mutex_unlock(&client->lock);
+}
+
+static void posted(SkyTag *tag, bool ok) {
+  look(SKY_CONTAINER(tag, SkyClient, wait_posted));
+}
+
+void sky_client_wait_init(SkyClient *client) {
+  client->wait_posted.complete = posted;
+  client->wait_timer = (SkyTimer){.fire = look, .user = client};
+}

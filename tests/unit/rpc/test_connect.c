@@ -1,0 +1,167 @@
+/* Calls that find no connection: how long they wait for one, and what ends the waiting. */
+#include "fixture.h"
+
+#include <stdatomic.h>
+#include <string.h>
+
+#include <sky/core/time.h>
+
+#include "free_port.h"
+
+static SkyServer *late; /* started while calls wait */
+
+static void setup_without_server(void) {
+  start_server(NULL, (SkyServerOptions){0});
+  snprintf(address, sizeof(address), "127.0.0.1:%d", free_port());
+}
+
+static void teardown_all(void) {
+  sky_server_destroy(late);
+  teardown();
+}
+
+static void create_client(int64_t connect_wait_ms) {
+  const SkyClientOptions options = {.target = address, .connect_wait_ms = connect_wait_ms};
+  ck_assert_ptr_null(sky_client_create(rpc, &options, &client));
+}
+
+static void create_late_server(void) {
+  ck_assert_ptr_null(sky_server_create(rpc, &(SkyServerOptions){.listen = address}, &late));
+  ck_assert_ptr_null(sky_server_add(late, echo_service_binding(&service)));
+  ck_assert_ptr_null(sky_server_start(late));
+}
+
+static int64_t now_ms(void) {
+  return sky_clock_monotonic_ns(sky_clock_system_borrow()) / SKY_NS_PER_MS;
+}
+
+typedef struct Outcome {
+  atomic_bool done;
+  SkyCode code;
+  int64_t at_ms;
+} Outcome;
+
+static void call_done(void *user, SkyStatus status, const ProtobufCMessage *response) {
+  Outcome *outcome = user;
+  outcome->code = sky_status_code(status);
+  outcome->at_ms = now_ms();
+  sky_status_free(status);
+  atomic_store(&outcome->done, true);
+}
+
+static void stream_done(void *user, SkyStatus status) {
+  call_done(user, status, NULL);
+}
+
+static void call_async(const SkyContext *context, Outcome *outcome) {
+  Sky__Test__V1__Echo request = SKY__TEST__V1__ECHO__INIT;
+  sky_client_call_async(client, &echo_methods[ECHO_INLINE], context, &request.base, call_done, outcome);
+}
+
+/* The channel has tried and failed, and waits for its next try. */
+static void let_connecting_fail(void) {
+  SkyCallOptions impatient = {.connect_wait_ms = -1};
+  SkyContext context = sky_context_background();
+  context.call_options = &impatient;
+  assert_code(call_method(ECHO_INLINE, &context, "", NULL), SKY_CODE_UNAVAILABLE);
+}
+
+START_TEST(a_call_waits_for_a_server_that_comes) {
+  Outcome outcome = {0};
+  create_client(20000);
+  let_connecting_fail();
+  call_async(NULL, &outcome);
+  create_late_server();
+  SKY_CHECK_EVENTUALLY(atomic_load(&outcome.done));
+  ck_assert_int_eq(outcome.code, SKY_CODE_OK);
+}
+END_TEST
+
+START_TEST(a_stream_waits_for_a_server_that_comes) {
+  Outcome outcome = {0};
+  Sky__Test__V1__Echo request = SKY__TEST__V1__ECHO__INIT;
+  SkyClientStream *stream = NULL;
+  const SkyClientStreamHandler handler = {.on_done = stream_done, .user = &outcome};
+  create_client(20000);
+  let_connecting_fail();
+  ck_assert_ptr_null(sky_client_stream_open(client, &echo_methods[ECHO_COUNT], NULL, &request.base, handler, &stream));
+  create_late_server();
+  SKY_CHECK_EVENTUALLY(atomic_load(&outcome.done));
+  ck_assert_int_eq(outcome.code, SKY_CODE_OK);
+  sky_client_stream_unref(stream);
+}
+END_TEST
+
+START_TEST(a_call_waits_no_longer_than_it_may) {
+  create_client(150);
+  let_connecting_fail();
+  const int64_t begun_ms = now_ms();
+  SkyStatus status = call_method(ECHO_INLINE, NULL, "", NULL);
+  ck_assert_int_ge(now_ms() - begun_ms, 149);
+  ck_assert_int_lt(now_ms() - begun_ms, 10000); /* its deadline is at 20 s */
+  ck_assert_ptr_nonnull(strstr(sky_status_message(status), address));
+  assert_code(status, SKY_CODE_UNAVAILABLE);
+}
+END_TEST
+
+START_TEST(the_deadline_ends_the_waiting_too) {
+  const SkyContext background = sky_context_background();
+  const SkyContext context = sky_context_with_timeout_ms(&background, 80);
+  create_client(SKY_WAIT_UNTIL_DEADLINE);
+  assert_code(call_method(ECHO_INLINE, &context, "", NULL), SKY_CODE_DEADLINE_EXCEEDED);
+}
+END_TEST
+
+START_TEST(a_call_may_be_more_patient_than_its_client) {
+  Outcome impatient = {0}, patient = {0};
+  const SkyCallOptions options = {.connect_wait_ms = SKY_WAIT_UNTIL_DEADLINE};
+  SkyContext context = sky_context_background();
+  context.call_options = &options;
+  create_client(-1);
+  let_connecting_fail();
+  call_async(&context, &patient);
+  call_async(NULL, &impatient);
+  SKY_CHECK_EVENTUALLY(atomic_load(&impatient.done));
+  ck_assert_int_eq(impatient.code, SKY_CODE_UNAVAILABLE);
+  ck_assert(!atomic_load(&patient.done));
+  create_late_server();
+  SKY_CHECK_EVENTUALLY(atomic_load(&patient.done));
+  ck_assert_int_eq(patient.code, SKY_CODE_OK);
+}
+END_TEST
+
+START_TEST(an_open_call_does_not_end_because_the_connection_was_waited_for) {
+  Outcome outcome = {0};
+  Sky__Test__V1__Echo request = SKY__TEST__V1__ECHO__INIT;
+  create_client(1500);
+  create_late_server();
+  sky_client_call_async(client, &echo_methods[ECHO_DEFER], NULL, &request.base, call_done, &outcome);
+  SKY_CHECK_EVENTUALLY(echo_service_deferred(&service) == 1);
+  const int64_t begun_ms = now_ms();
+  SKY_CHECK_EVENTUALLY(now_ms() - begun_ms > 1600);
+  ck_assert(!atomic_load(&outcome.done));
+  sky_call_finish(echo_service_take_any(&service), SKY_OK);
+  SKY_CHECK_EVENTUALLY(atomic_load(&outcome.done));
+  ck_assert_int_eq(outcome.code, SKY_CODE_OK);
+}
+END_TEST
+
+START_TEST(a_client_is_destroyed_while_calls_wait) {
+  Outcome outcomes[3] = {0};
+  create_client(SKY_WAIT_UNTIL_DEADLINE);
+  for (int i = 0; i < 3; i++)
+    call_async(NULL, &outcomes[i]);
+  sky_client_destroy(client);
+  client = NULL;
+  for (int i = 0; i < 3; i++) {
+    ck_assert(atomic_load(&outcomes[i].done));
+    ck_assert_int_eq(outcomes[i].code, SKY_CODE_CANCELLED);
+  }
+}
+END_TEST
+
+SKY_CHECK_MAIN_WITH("rpc/connect", setup_without_server, teardown_all, a_call_waits_for_a_server_that_comes,
+                    a_stream_waits_for_a_server_that_comes, a_call_waits_no_longer_than_it_may,
+                    the_deadline_ends_the_waiting_too, a_call_may_be_more_patient_than_its_client,
+                    an_open_call_does_not_end_because_the_connection_was_waited_for,
+                    a_client_is_destroyed_while_calls_wait)
