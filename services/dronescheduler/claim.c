@@ -158,8 +158,10 @@ SkyStatus claim_catch_up(Scheduler *self, const SkyContext *context, FleetDrone 
 static SkyStatus append(Scheduler *self, const SkyContext *context, FleetDrone *drone, const LifeFacts *facts,
                         SkyArena *arena) {
   SkyAppend events[LIFE_MAX_FACTS];
-  SKY_TRY(events_from_facts(drone, facts->fact, facts->count, drone->log_version + 1, self->random, arena, events));
-  return sky_event_log_append(self->log, context, drone->id, drone->log_version, events, facts->count);
+  size_t count;
+  SKY_TRY(
+      events_from_facts(drone, facts->fact, facts->count, drone->log_version + 1, self->random, arena, events, &count));
+  return sky_event_log_append(self->log, context, drone->id, drone->log_version, events, count);
 }
 
 SkyStatus claim_append(Scheduler *self, const SkyContext *context, FleetDrone *drone, const LifeFacts *facts) {

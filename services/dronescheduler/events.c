@@ -106,10 +106,13 @@ static SkyAppend from_fact(const FleetDrone *drone, const LifeFact *fact, int64_
 }
 
 SkyStatus events_from_facts(const FleetDrone *drone, const LifeFact *facts, size_t count, int64_t log_version,
-                            const SkyRandom *random, SkyArena *arena, SkyAppend *ret) {
+                            const SkyRandom *random, SkyArena *arena, SkyAppend *ret, size_t *ret_count) {
+  *ret_count = 0;
   for (size_t i = 0; i < count; i++) {
-    ret[i] = from_fact(drone, &facts[i], log_version, random, arena);
-    if (ret[i].event == NULL)
+    if (facts[i].passing)
+      continue;
+    ret[*ret_count] = from_fact(drone, &facts[i], log_version, random, arena);
+    if (ret[(*ret_count)++].event == NULL)
       return sky_status_no_memory();
   }
   return SKY_OK;

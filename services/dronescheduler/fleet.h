@@ -78,6 +78,9 @@ typedef struct FleetDrone {
   int flight_mode;
   int64_t place_ms, heard_ms;
   uint64_t sequence, key_stream, dropped_count;
+  uint64_t gap_stream; /* on which a phase was refused that has not come again; 0: none. See intake_refuse() */
+  LifePhase gap_phase;
+  char gap_delivery_id[SKY_UUID_TEXT_SIZE];
   double flown_m;
   int64_t kept_ms;      /* place_ms of the position in the bucket */
   int64_t published_ms; /* last DronePositionChanged */

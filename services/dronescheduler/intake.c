@@ -65,11 +65,22 @@ static void set_event(const FleetDrone *drone, const IntakeFrame *frame, LifeEve
   memcpy(event->delivery_id, frame->delivery_id, sizeof(event->delivery_id));
 }
 
+/* Takes over what only memory keeps; false when there is more to it. */
+static bool pass(FleetDrone *drone, const LifeFacts *facts) {
+  for (size_t i = 0; i < facts->count; i++) {
+    if (!facts->fact[i].passing)
+      return false;
+  }
+  for (size_t i = 0; i < facts->count; i++)
+    life_apply(&drone->life, &facts->fact[i]);
+  return true;
+}
+
 /*
  * What the log would say to it. A frame the log already has is no news. While earlier frames are on their way into the
  * log nobody can say yet: the writer judges then, when it knows.
  */
-static IntakeResult judge_event(const FleetDrone *drone, IntakeResult result, int64_t now_ms, IntakeEffects *effects) {
+static IntakeResult judge_event(FleetDrone *drone, IntakeResult result, int64_t now_ms, IntakeEffects *effects) {
   LifeFacts facts;
   if (drone->held || drone->attachment != NULL) {
     effects->durable = true;
@@ -77,7 +88,7 @@ static IntakeResult judge_event(const FleetDrone *drone, IntakeResult result, in
   }
   switch (life_step(&drone->life, &effects->event, now_ms, &facts)) {
   case LIFE_CHANGED:
-    effects->durable = true;
+    effects->durable = !pass(drone, &facts);
     return INTAKE_TAKEN;
   case LIFE_SAME:
     return result;
@@ -86,6 +97,28 @@ static IntakeResult judge_event(const FleetDrone *drone, IntakeResult result, in
     break;
   }
   return INTAKE_INVALID;
+}
+
+void intake_refuse(FleetDrone *drone, uint64_t stream, const LifeEvent *event) {
+  const bool same = drone->gap_stream == stream && strcmp(drone->gap_delivery_id, event->delivery_id) == 0;
+  if (event->phase == LIFE_PHASE_NONE || (same && drone->gap_phase <= event->phase))
+    return;
+  drone->gap_stream = stream;
+  drone->gap_phase = event->phase;
+  memcpy(drone->gap_delivery_id, event->delivery_id, sizeof(drone->gap_delivery_id));
+}
+
+/* A new stream begins with all phases, and a resender with the first that is missing. */
+static bool is_after_gap(FleetDrone *drone, const IntakeFrame *frame) {
+  if (drone->gap_stream != frame->stream || drone->gap_stream == 0 || frame->health_failed)
+    return false;
+  const bool says_phase = frame->phase != LIFE_PHASE_NONE && frame->delivery_id[0] != '\0';
+  if (!says_phase)
+    return true;
+  if (strcmp(drone->gap_delivery_id, frame->delivery_id) == 0 && frame->phase > drone->gap_phase)
+    return true;
+  drone->gap_stream = 0;
+  return false;
 }
 
 IntakeResult intake_take(Fleet *fleet, FleetDrone *drone, const IntakeFrame *frame, int64_t now_ms,
@@ -103,11 +136,13 @@ IntakeResult intake_take(Fleet *fleet, FleetDrone *drone, const IntakeFrame *fra
       drone->published_ms = now_ms;
     }
   }
-  if (result != INTAKE_LATE && result != INTAKE_KEY_NEEDED && says_more_than_position(drone, frame)) {
+  if (is_after_gap(drone, frame)) {
+    result = INTAKE_RETRY;
+  } else if (result != INTAKE_LATE && result != INTAKE_KEY_NEEDED && says_more_than_position(drone, frame)) {
     set_event(drone, frame, &effects->event);
     result = judge_event(drone, result, now_ms, effects);
   }
-  if (result != INTAKE_TAKEN)
+  if (result != INTAKE_TAKEN && result != INTAKE_RETRY)
     drone->dropped_count++;
   fleet_refresh(fleet, drone);
   return result;

@@ -54,5 +54,11 @@ typedef struct IntakeEffects {
 IntakeResult intake_take(Fleet *fleet, FleetDrone *drone, const IntakeFrame *frame, int64_t now_ms,
                          int64_t publish_interval_ms, IntakeEffects *effects);
 
+/*
+ * A phase could not be taken or stored. Until it comes again nothing later of its stream counts as taken: positions,
+ * because acknowledging a frame acknowledges those before it, and later phases, because they build on it.
+ */
+void intake_refuse(FleetDrone *drone, uint64_t stream, const LifeEvent *event);
+
 /* Way to the next stop along the route, in metres; 0 without a delivery. */
 double intake_remaining_m(const FleetDrone *drone);

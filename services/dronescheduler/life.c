@@ -20,6 +20,11 @@ bool life_is_picked_up(LifePhase phase) {
   return phase >= LIFE_PHASE_PICKED_UP && phase <= LIFE_PHASE_ENDED;
 }
 
+bool life_is_passing(LifePhase phase) {
+  return phase == LIFE_PHASE_AT_PICKUP || phase == LIFE_PHASE_TO_DROPOFF || phase == LIFE_PHASE_AT_DROPOFF ||
+         phase == LIFE_PHASE_RETURNING || phase == LIFE_PHASE_ENDED;
+}
+
 /* ---- deciding ---- */
 
 static LifeFact *add_fact(LifeFacts *facts, LifeFactKind kind, const LifeMission *mission, const LifeEvent *event,
@@ -65,8 +70,11 @@ static LifeOutcome step_assign(const Life *life, const LifeEvent *event, int64_t
 static void progress(LifeFacts *facts, LifeMission *mission, LifePhase phase, const LifeEvent *event, int64_t now_ms) {
   const LifePhase previous = mission->phase;
   mission->phase = phase;
-  mission->version++;
-  add_fact(facts, LIFE_PROGRESSED, mission, event, now_ms)->previous_phase = previous;
+  if (!life_is_passing(phase))
+    mission->version++;
+  LifeFact *fact = add_fact(facts, LIFE_PROGRESSED, mission, event, now_ms);
+  fact->previous_phase = previous;
+  fact->passing = life_is_passing(phase);
 }
 
 static void release(LifeFacts *facts, LifeMission *mission, bool completed, const LifeEvent *event, int64_t now_ms) {

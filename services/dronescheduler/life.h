@@ -3,7 +3,7 @@
  *
  * life_step() decides what an event of the outside (an assignment, a frame, a release) means and returns facts;
  * life_apply() folds a fact into the state. A fact is appended to the drone's log before it is applied, so state = fold
- * of the log, now and after a restart.
+ * of the log, now and after a restart; only what lies between two milestones (life_is_passing()) is in memory alone.
  *
  * Not thread-safe: the caller serialises per drone.
  */
@@ -84,6 +84,7 @@ typedef struct LifeFact {
   LifePlace place;
   double battery_fraction;
   double speed_mps;
+  bool passing;          /* PROGRESSED: known in memory only, see life_is_passing() */
   bool completed;        /* RELEASED */
   bool package_on_board; /* FAILED */
   double distance_m;     /* RELEASED: way flown */
@@ -130,6 +131,13 @@ LifeOutcome life_step(const Life *life, const LifeEvent *event, int64_t now_ms, 
 
 /* Folds a fact that is in the log. Facts of a mission the drone does not have change nothing. */
 void life_apply(Life *life, const LifeFact *fact);
+
+/*
+ * No milestone (on its way, package on board, package dropped, failed): nobody's decision depends on it, so the log
+ * does not keep it, no event tells it and it takes no version. After a restart a drone is at the milestone before it,
+ * from where it goes on. The end is told by the release that comes with it.
+ */
+bool life_is_passing(LifePhase phase);
 
 /* The package is on board or delivered: neither release nor new terms any more. */
 bool life_is_picked_up(LifePhase phase);

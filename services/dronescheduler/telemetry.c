@@ -124,6 +124,7 @@ static void take_frame(Scheduler *self, const ReportStream *stream, const drone_
       return; /* acknowledged when it is stored */
     }
     result = INTAKE_RETRY;
+    intake_refuse(drone, stream->id, &effects.event);
   }
   /* Acknowledging a later frame would acknowledge the one that is still being stored. */
   if (!writer_is_waiting(drone) && !drone->held)

@@ -127,9 +127,10 @@ bool writer_add_locked(Scheduler *self, FleetDrone *drone, const LifeEvent *even
 typedef struct Item {
   FleetDrone *drone;
   Backlog backlog;
-  LifeFact *facts; /* NULL: nothing to append */
+  LifeFact *facts;
   size_t fact_count;
-  SkyAppend *events;
+  SkyAppend *events; /* of those facts that the log keeps */
+  size_t event_count;
   IntakeResult result;
   uint64_t dropped;
   char drone_id[LIFE_ID_SIZE];
@@ -168,7 +169,13 @@ static SkyStatus decide(Scheduler *self, Item *item, SkyArena *arena) {
   if (item->events == NULL)
     return sky_status_no_memory();
   return events_from_facts(item->drone, item->facts, item->fact_count, item->drone->log_version + 1, self->random,
-                           arena, item->events);
+                           arena, item->events, &item->event_count);
+}
+
+static void apply(Scheduler *self, const Item *item) {
+  pthread_mutex_lock(&self->mutex);
+  claim_apply_locked(self, item->drone, item->facts, item->fact_count);
+  pthread_mutex_unlock(&self->mutex);
 }
 
 static void settle(Scheduler *self, const SkyContext *context, Item *item, SkyStatus status) {
@@ -198,13 +205,17 @@ static void append_all(Scheduler *self, const SkyContext *context, Item *items, 
   Item *of[BATCH];
   size_t appending = 0;
   for (size_t i = 0; i < count; i++) {
-    if (items[i].result == INTAKE_RETRY || items[i].fact_count == 0)
+    if (items[i].result == INTAKE_RETRY)
       continue;
+    if (items[i].event_count == 0) {
+      apply(self, &items[i]);
+      continue;
+    }
     of[appending] = &items[i];
     appends[appending++] = (SkyAppendTo){.aggregate_id = items[i].drone_id,
                                          .expected_version = items[i].drone->log_version,
                                          .events = items[i].events,
-                                         .count = items[i].fact_count};
+                                         .count = items[i].event_count};
   }
   if (appending == 0)
     return;
@@ -218,6 +229,8 @@ static void let_go_all(Scheduler *self, Item *items, size_t count) {
   pthread_mutex_lock(&self->mutex);
   for (size_t i = 0; i < count; i++) {
     items[i].dropped = items[i].drone->dropped_count;
+    if (items[i].result == INTAKE_RETRY)
+      intake_refuse(items[i].drone, items[i].backlog.stream, &items[i].backlog.events[0]);
     claim_let_go_locked(self, items[i].drone);
   }
   pthread_mutex_unlock(&self->mutex);

@@ -15,6 +15,7 @@ HOME = {"latitude": 47.6062, "longitude": -122.3321}
 PACKAGE = "fabrikam.dronescheduler.v1"
 PHASES = [f"MISSION_PHASE_{name}" for name in
           ("TO_PICKUP", "AT_PICKUP", "PICKED_UP", "TO_DROPOFF", "AT_DROPOFF", "DELIVERED", "RETURNING", "ENDED")]
+MILESTONES = [f"MISSION_PHASE_{name}" for name in ("TO_PICKUP", "PICKED_UP", "DELIVERED")]  # stored and told; the end is told by DroneReleased
 
 
 def near(north: float = 0.0, east: float = 0.0) -> dict:

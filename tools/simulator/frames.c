@@ -16,6 +16,7 @@ struct Frames {
   Simulator *simulator;
   SkyArena arena;
   drone_TelemetryFrame *frames[SIMULATOR_BATCH];
+  SimulatedDrone *of[SIMULATOR_BATCH]; /* whose frame it is */
   size_t count;
 };
 
@@ -35,14 +36,38 @@ void frames_destroy(Frames *frames) {
   free(frames);
 }
 
-void frames_send(Frames *frames) {
-  if (frames->count > 0 && frames->simulator->telemetry != NULL) {
-    drone_ReportTelemetryRequest request = drone_ReportTelemetryRequest_INIT;
-    request.frames = frames->frames;
-    request.n_frames = frames->count;
-    /* A full or broken stream: phases come again by themselves, positions are overtaken by the next. */
-    sky_status_free(drone_TelemetryService_report_telemetry_write(frames->simulator->telemetry, &request));
+/*
+ * A full or broken stream has not taken the frames. Positions are overtaken by the next; phases count as not sent, or
+ * the acknowledgement of a later position would be taken for theirs.
+ */
+static void take_back(Frames *frames) {
+  const int64_t retry_ms = simulator_now_ms(frames->simulator) + RETRY_MS;
+  for (size_t i = 0; i < frames->count; i++) {
+    SimulatedDrone *drone = frames->of[i];
+    for (size_t j = 0; j < drone->unstored_count; j++)
+      drone->unstored[j].sequence = 0;
+    if (drone->unstored_count > 0)
+      drone->resend_ms = retry_ms;
+    drone->key_needed = true;
+    pilot_schedule(frames->simulator, drone);
   }
+}
+
+static bool write_frames(Frames *frames) {
+  if (frames->simulator->telemetry == NULL)
+    return false;
+  drone_ReportTelemetryRequest request = drone_ReportTelemetryRequest_INIT;
+  request.frames = frames->frames;
+  request.n_frames = frames->count;
+  SkyStatus status = drone_TelemetryService_report_telemetry_write(frames->simulator->telemetry, &request);
+  const bool written = status == SKY_OK;
+  sky_status_free(status);
+  return written;
+}
+
+void frames_send(Frames *frames) {
+  if (frames->count > 0 && !write_frames(frames))
+    take_back(frames);
   frames->count = 0;
   sky_arena_reset(&frames->arena);
 }
@@ -80,6 +105,7 @@ static drone_TelemetryFrame *new_frame(Frames *frames, SimulatedDrone *drone, co
   velocity->east_mps = report->east_mps;
   frame->velocity = velocity;
   drone_TelemetryFrame_set_battery_fraction(frame, report->battery_fraction);
+  frames->of[frames->count] = drone;
   frames->frames[frames->count++] = frame;
   return frame;
 }
@@ -110,7 +136,8 @@ void frames_add_phases(Frames *frames, SimulatedDrone *drone, int64_t now_ms) {
 }
 
 void frames_add_position(Frames *frames, SimulatedDrone *drone, int64_t now_ms) {
-  const FlightReport report = flight_look(&drone->flight, now_ms);
+  FlightReport report = flight_look(&drone->flight, now_ms);
+  report.phase = drone->flight.phase;
   drone_TelemetryFrame *frame = new_frame(frames, drone, &report);
   if (frame == NULL)
     return;

@@ -27,6 +27,17 @@ static size_t take_stops(const drone_FlyMission *fly, FlightStop stops[FLIGHT_MA
   return fly->n_waypoints;
 }
 
+/* A new delivery means that the end of the last one is stored, and all before it: only the acknowledgement is not here
+ * yet. */
+static void forget_others(SimulatedDrone *drone, const char *delivery_id) {
+  size_t kept = 0;
+  for (size_t i = 0; i < drone->unstored_count; i++) {
+    if (strcmp(drone->unstored[i].report.delivery_id, delivery_id) == 0)
+      drone->unstored[kept++] = drone->unstored[i];
+  }
+  drone->unstored_count = kept;
+}
+
 static void fly(Simulator *self, const drone_FlyMission *message) {
   SimulatedDrone *drone = sky_map_get(self->drone_by_id, sky_str(message->drone_id));
   if (drone == NULL)
@@ -46,8 +57,10 @@ static void fly(Simulator *self, const drone_FlyMission *message) {
     if (report->phase == FLIGHT_ENDED && strcmp(report->delivery_id, order.delivery_id) == 0)
       return;
   }
-  if (flight_order(&drone->flight, &order, simulator_now_ms(self)))
-    pilot_schedule(self, drone);
+  if (!flight_order(&drone->flight, &order, simulator_now_ms(self)))
+    return;
+  forget_others(drone, order.delivery_id);
+  pilot_schedule(self, drone);
 }
 
 static void abort_mission(Simulator *self, const drone_AbortMission *message) {

@@ -4,7 +4,7 @@ import time
 
 import grpc
 from support.contracts import decode, refused
-from support.dronescheduler import HOME, PHASES, near
+from support.dronescheduler import HOME, MILESTONES, PHASES, near
 from support.waiting import eventually
 
 EVENTS = "fabrikam.events.v1."
@@ -14,13 +14,15 @@ def test_a_mission_is_flown_to_its_end_and_told_in_order(scheduler):
     scheduler.add_base()
     scheduler.add_drones(1)
     progressed, positions = scheduler.listen("drone_mission_progressed"), scheduler.listen("drone_position_changed")
+    released = scheduler.listen("drone_released")
     assignment = scheduler.assign(scheduler.order())
     for phase in PHASES:
         scheduler.report(scheduler.phase_frame(assignment, phase, location=near(0.5, 0), velocity={"northMps": 20}))
-    eventually(lambda: len(progressed.messages) == len(PHASES))
+    end = decode(EVENTS + "DroneReleased", eventually(lambda: released.messages)[0][1])
     events = [decode(EVENTS + "DroneMissionProgressed", data) for _, data in progressed.messages]
-    assert [e["phase"] for e in events] == PHASES
-    assert [int(e["version"]) for e in events] == list(range(2, 2 + len(PHASES)))  # 1 is DroneAssigned
+    assert [e["phase"] for e in events] == MILESTONES
+    assert [int(e["version"]) for e in [*events, end]] == [2, 3, 4, 5]  # 1 is DroneAssigned
+    assert end["completed"]
     assert {e["deliveryId"] for e in events} == {assignment["deliveryId"]} and events[0]["ownerId"] == "shop"
     ended = scheduler.assignment(assignment["deliveryId"])
     assert ended["state"] == "ASSIGNMENT_STATE_COMPLETED"
@@ -32,16 +34,20 @@ def test_a_mission_is_flown_to_its_end_and_told_in_order(scheduler):
     assert (use["missionCount"], use["completedCount"]) == ("1", "1") and use["distanceM"] > 3000 and use["busyS"] > 0
 
 
-def test_a_phase_that_was_acknowledged_survives_a_kill(scheduler):
+def test_a_milestone_that_was_acknowledged_survives_a_kill(scheduler):
     scheduler.add_base()
     scheduler.add_drones(1)
     assignment = scheduler.assign(scheduler.order())
+    milestone = ""
     for phase in PHASES[:-1]:
         assert scheduler.report(scheduler.phase_frame(assignment, phase, location=near(0.3, 0.3), batteryFraction=0.7)) == ["TAKEN"]
-        scheduler.restart()
         assert scheduler.assignment(assignment["deliveryId"])["phase"] == phase
+        scheduler.restart()
+        milestone = phase if phase in MILESTONES else milestone
+        assert scheduler.assignment(assignment["deliveryId"])["phase"] == milestone
         drone = scheduler.drone("home-000")
-        assert drone["phase"] == phase and drone["location"] == near(0.3, 0.3) and drone["batteryFraction"] == 0.7
+        assert drone["phase"] == milestone and drone["location"] == near(0.3, 0.3) and drone["batteryFraction"] == 0.7
+        assert scheduler.report(scheduler.phase_frame(assignment, phase)) == ["TAKEN"]
     scheduler.report(scheduler.phase_frame(assignment, PHASES[-1]))
     scheduler.restart()
     assert scheduler.assignment(assignment["deliveryId"])["state"] == "ASSIGNMENT_STATE_COMPLETED"
@@ -137,6 +143,6 @@ def test_the_broker_may_be_away_what_was_stored_is_told_later(scheduler):
     scheduler.fly(assignment)
     scheduler.nats.start()
     progressed = scheduler.listen("drone_mission_progressed")
-    eventually(lambda: len({d for _, d in progressed.messages}) == len(PHASES), 40)
+    eventually(lambda: len({d for _, d in progressed.messages}) == len(MILESTONES), 40)
     events = [decode(EVENTS + "DroneMissionProgressed", data) for _, data in progressed.messages]
-    assert {e["phase"] for e in events} == set(PHASES)
+    assert {e["phase"] for e in events} == set(MILESTONES)

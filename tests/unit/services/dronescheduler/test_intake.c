@@ -108,6 +108,39 @@ START_TEST(a_phase_must_be_stored_and_counts_until_it_is_even_under_the_same_num
 }
 END_TEST
 
+START_TEST(what_lies_between_two_milestones_is_kept_in_memory_only) {
+  give_mission();
+  LifeFacts facts;
+  take(phase_frame(1, LIFE_PHASE_TO_PICKUP));
+  ck_assert_int_eq(life_step(&drone->life, &effects.event, FIXTURE_NOW_MS, &facts), LIFE_CHANGED);
+  life_apply(&drone->life, &facts.fact[0]);
+  ck_assert_int_eq(take(phase_frame(2, LIFE_PHASE_AT_PICKUP)), INTAKE_TAKEN);
+  ck_assert(!effects.durable);
+  ck_assert_int_eq(drone->life.mission.phase, LIFE_PHASE_AT_PICKUP);
+  ck_assert_int_eq(take(phase_frame(3, LIFE_PHASE_AT_DROPOFF)), INTAKE_TAKEN); /* with PICKED_UP before it */
+  ck_assert(effects.durable);
+  ck_assert_int_eq(drone->life.mission.phase, LIFE_PHASE_AT_PICKUP);
+}
+END_TEST
+
+START_TEST(after_a_phase_that_was_refused_nothing_later_of_its_stream_is_acknowledged) {
+  give_mission();
+  ck_assert_int_eq(take(phase_frame(1, LIFE_PHASE_TO_PICKUP)), INTAKE_TAKEN);
+  intake_refuse(drone, 1, &effects.event); /* there was no room for it, or no store */
+  ck_assert_int_eq(take(frame_at(2, fixture_at(0, 10))), INTAKE_RETRY);
+  ck_assert(effects.moved);
+  ck_assert_int_eq(take(phase_frame(2, LIFE_PHASE_AT_PICKUP)), INTAKE_RETRY);
+  ck_assert(!effects.durable);
+  ck_assert_int_eq(drone->life.mission.phase, LIFE_PHASE_NONE);
+  IntakeFrame other = frame_at(3, fixture_at(0, 20));
+  other.stream = 2;
+  ck_assert_int_eq(take(other), INTAKE_TAKEN); /* a new stream begins with all phases */
+  ck_assert_int_eq(take(phase_frame(4, LIFE_PHASE_TO_PICKUP)), INTAKE_TAKEN);
+  ck_assert(effects.durable);
+  ck_assert_int_eq(take(frame_at(5, fixture_at(0, 30))), INTAKE_TAKEN);
+}
+END_TEST
+
 START_TEST(while_an_earlier_phase_is_being_stored_a_later_one_is_not_judged) {
   give_mission();
   ck_assert_int_eq(take(phase_frame(1, LIFE_PHASE_RETURNING)), INTAKE_INVALID);
@@ -186,6 +219,8 @@ END_TEST
 SKY_CHECK_MAIN_WITH("dronescheduler/intake", setup, teardown, repeats_old_and_late_frames_move_nothing,
                     a_late_phase_is_dropped_too, a_delta_needs_the_key_frame_of_its_stream,
                     a_phase_must_be_stored_and_counts_until_it_is_even_under_the_same_number,
+                    what_lies_between_two_milestones_is_kept_in_memory_only,
+                    after_a_phase_that_was_refused_nothing_later_of_its_stream_is_acknowledged,
                     while_an_earlier_phase_is_being_stored_a_later_one_is_not_judged,
                     what_cannot_be_is_invalid_but_the_position_counts,
                     positions_are_published_at_most_once_per_interval_and_only_on_a_mission,
