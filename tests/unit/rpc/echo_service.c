@@ -35,6 +35,7 @@ static void keep_text(char *to, size_t size, const char *text) {
 static void remember_context(EchoService *service, SkyCall *call) {
   pthread_mutex_lock(&service->lock);
   service->handled++;
+  service->handled_late += sky_context_remaining_ms(sky_call_context(call)) == 0;
   service->context = *sky_call_context(call);
   const SkyPrincipal *principal = service->context.principal;
   if (principal != NULL) {

@@ -34,10 +34,11 @@ typedef struct EchoService {
   SkyCall *deferred[ECHO_MAX_DEFERRED]; /* calls handed to the test; NULL once they are taken */
   size_t deferred_count;
   size_t cancelled_count;
-  size_t handled;     /* calls that reached the echo handler */
-  size_t running;     /* handlers that wait in "block" */
-  bool released;      /* "block" may go on */
-  SkyContext context; /* of the last call; the principal is copied into texts */
+  size_t handled;      /* calls that reached the echo handler */
+  size_t handled_late; /* of those, begun past their deadline */
+  size_t running;      /* handlers that wait in "block" */
+  bool released;       /* "block" may go on */
+  SkyContext context;  /* of the last call; the principal is copied into texts */
   char subject[64], owner[64], scopes[64], peer[64];
   SkyClient *upstream; /* "forward" calls it */
 } EchoService;
