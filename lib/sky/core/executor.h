@@ -44,6 +44,18 @@ void sky_executor_destroy(SkyExecutor *executor);
 SKY_MUST_USE SkyStatus sky_executor_submit(SkyExecutor *executor, void (*run)(void *user), void *user);
 
 /*
+ * The same for a caller that submits many pieces in a row and then calls sky_executor_flush(): when work is short (the
+ * executor measures it), one worker is woken for several pieces, because waking costs more than the work. Work that
+ * takes long wakes a worker for each piece as sky_executor_submit() does.
+ */
+SKY_MUST_USE SkyStatus sky_executor_submit_soon(SkyExecutor *executor, void (*run)(void *user), void *user);
+/*
+ * Wakes the workers that the work now waiting needs; how many pieces wait. While there are any the caller must come
+ * again in about a millisecond: the workers it counted on may hang in work that is long for once.
+ */
+size_t sky_executor_flush(SkyExecutor *executor);
+
+/*
  * Takes no more work and waits until all that was taken has run. DEADLINE_EXCEEDED at deadline_ns (system's monotonic
  * time; SKY_NO_DEADLINE waits for ever): the rest goes on running, and drain may be called again.
  */

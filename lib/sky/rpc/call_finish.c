@@ -141,27 +141,46 @@ static grpc_op status_op(SkyCall *call, const SkyError *status, grpc_slice *mess
 }
 
 /* As soon as the batch is started the call is the I/O thread's, so nothing of it is touched afterwards. */
-void sky_call_send_final(SkyCall *call, SkyStatus status) {
+static void start_final(SkyCall *call) {
   grpc_op ops[FINAL_OPS];
   size_t op_count = 0;
-  grpc_byte_buffer *response = NULL;
+  const SkyStatus status = call->final_status;
+  grpc_byte_buffer *const packed = call->packed;
+  call->final_status = SKY_OK;
+  call->packed = NULL;
   add_details(call, status);
   grpc_slice message = message_slice(status);
   if (!call->initial_sent)
     ops[op_count++] = sky_call_initial_metadata_op(call);
-  if (status == SKY_OK && call->response != NULL) {
-    response = sky_pack_byte_buffer(call->response, sky_packed_size(call->response));
+  if (packed != NULL)
     ops[op_count++] = (grpc_op){.op = GRPC_OP_SEND_MESSAGE,
                                 .flags = call->send_uncompressed ? GRPC_WRITE_NO_COMPRESS : 0,
-                                .data.send_message.send_message = response};
-  }
+                                .data.send_message.send_message = packed};
   ops[op_count++] = status_op(call, status, &message);
   if (!atomic_exchange(&call->close_claimed, true))
     ops[op_count++] =
         (grpc_op){.op = GRPC_OP_RECV_CLOSE_ON_SERVER, .data.recv_close_on_server.cancelled = &call->core_cancelled};
   sky_start_batch(call->core, ops, op_count, &call->finished);
   grpc_slice_unref(message);
-  if (response != NULL)
-    grpc_byte_buffer_destroy(response);
+  if (packed != NULL)
+    grpc_byte_buffer_destroy(packed);
   sky_status_free(status);
+}
+
+static void start_handed_over(SkyIoTask *task) {
+  start_final(SKY_CONTAINER(task, SkyCall, final));
+}
+
+void sky_call_send_final(SkyCall *call, SkyStatus status) {
+  if (status == SKY_OK && call->response != NULL)
+    call->packed = sky_pack_byte_buffer(call->response, sky_packed_size(call->response));
+  call->final_status = status;
+  if (!sky_rpc_should_hand_over(call->server->rpc)) {
+    start_final(call);
+    return;
+  }
+  call->final.run = start_handed_over;
+  sky_call_ref_(call); /* the I/O thread may be done with it, and the server gone, before this thread has left */
+  sky_rpc_hand_over(call->server->rpc, &call->final);
+  sky_call_unref_(call);
 }

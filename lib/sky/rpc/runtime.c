@@ -9,6 +9,7 @@
 #include <grpc/support/log.h>
 #include <grpc/support/time.h>
 
+#include <sky/core/context.h>
 #include <sky/core/time.h>
 
 enum { DEFAULT_WORKERS = 16, DEFAULT_QUEUED_CALLS = 1024, MAX_TIMERS = 1 << 20 };
@@ -43,13 +44,99 @@ static void run_due_timers(SkyRpc *rpc) {
     timer->fire(timer->user);
 }
 
+/* --- what other threads hand over to the I/O thread --- */
+
+bool sky_rpc_should_hand_over(const SkyRpc *rpc) {
+  return !sky_rpc_is_io_thread(rpc) &&
+         (!atomic_load_explicit(&rpc->io_waits, memory_order_relaxed) || sky_executor_stats(rpc->workers).queued > 0);
+}
+
+static void woken(SkyTag *tag, bool ok) {
+}
+
+void sky_rpc_hand_over(SkyRpc *rpc, SkyIoTask *task) {
+  task->next = atomic_load_explicit(&rpc->tasks, memory_order_relaxed);
+  while (!atomic_compare_exchange_weak(&rpc->tasks, &task->next, task)) {
+  }
+  if (atomic_exchange(&rpc->io_waits, false))
+    sky_rpc_post(rpc, &rpc->wake);
+}
+
+static SkyIoTask *take_tasks(SkyRpc *rpc) {
+  SkyIoTask *first = NULL, *next = NULL;
+  for (SkyIoTask *task = atomic_exchange(&rpc->tasks, NULL); task != NULL; task = next) {
+    next = task->next;
+    task->next = first;
+    first = task;
+  }
+  return first;
+}
+
+static void run_tasks(SkyRpc *rpc) {
+  SkyIoTask *next = NULL;
+  for (SkyIoTask *task = take_tasks(rpc); task != NULL; task = next) {
+    next = task->next;
+    task->run(task);
+  }
+}
+
+/* --- the loop --- */
+
+static void flush_work(SkyRpc *rpc) {
+  const size_t queued = sky_executor_flush(rpc->workers);
+  rpc->unflushed = false;
+  rpc->work_waits = queued > 0;
+  rpc->in_burst = queued > 1;
+}
+
+/* Until when the core may wait for events. */
+static gpr_timespec wait_until(const SkyRpc *rpc) {
+  int64_t until_ns = sky_timer_heap_next_ns(&rpc->timers);
+  if (rpc->work_waits) {
+    const int64_t soon_ns = sky_clock_monotonic_ns(sky_clock_system_borrow()) + SKY_NS_PER_MS;
+    until_ns = soon_ns < until_ns ? soon_ns : until_ns;
+  }
+  return sky_timespec_from_ns(until_ns);
+}
+
+/* Tasks that are handed over from now on wake this thread; false when there are some already. */
+static bool begin_waiting(SkyRpc *rpc) {
+  atomic_store(&rpc->io_waits, true);
+  if (atomic_load(&rpc->tasks) == NULL)
+    return true;
+  atomic_store_explicit(&rpc->io_waits, false, memory_order_relaxed);
+  return false;
+}
+
+/*
+ * The next event, which may be none. While calls come in bursts the workers are told of their work when there is no
+ * further event: one of them is woken for many calls.
+ */
+static grpc_event next_event(SkyRpc *rpc) {
+  if (rpc->unflushed && !rpc->in_burst)
+    flush_work(rpc);
+  if (rpc->unflushed) {
+    const grpc_event event = grpc_completion_queue_next(rpc->queue, gpr_inf_past(GPR_CLOCK_MONOTONIC), NULL);
+    if (event.type == GRPC_QUEUE_TIMEOUT)
+      flush_work(rpc);
+    return event;
+  }
+  if (!begin_waiting(rpc))
+    return (grpc_event){.type = GRPC_QUEUE_TIMEOUT};
+  const grpc_event event = grpc_completion_queue_next(rpc->queue, wait_until(rpc), NULL);
+  atomic_store_explicit(&rpc->io_waits, false, memory_order_relaxed);
+  if (event.type == GRPC_QUEUE_TIMEOUT && rpc->work_waits)
+    flush_work(rpc);
+  return event;
+}
+
 static void *io_loop(void *argument) {
   SkyRpc *rpc = argument;
   io_thread_of = rpc;
   pthread_setname_np(pthread_self(), "sky-io");
   for (;;) {
-    const gpr_timespec until = sky_timespec_from_ns(sky_timer_heap_next_ns(&rpc->timers));
-    const grpc_event event = grpc_completion_queue_next(rpc->queue, until, NULL);
+    run_tasks(rpc);
+    const grpc_event event = next_event(rpc);
     if (event.type == GRPC_QUEUE_SHUTDOWN)
       return NULL;
     if (event.type == GRPC_OP_COMPLETE)
@@ -128,6 +215,7 @@ SkyStatus sky_rpc_create(const SkyRpcOptions *options, SkyRpc **ret) {
   SkyRpc *rpc = calloc(1, sizeof(*rpc));
   if (rpc == NULL)
     return sky_status_no_memory();
+  rpc->wake.complete = woken;
   sky_timer_heap_init(&rpc->timers, MAX_TIMERS);
   raise_descriptor_limit();
   switch_off_lock_graph();
@@ -150,17 +238,21 @@ void sky_rpc_destroy(SkyRpc *rpc) {
   if (rpc == NULL)
     return;
   assert(!sky_rpc_is_io_thread(rpc));
-  sky_executor_destroy(rpc->workers);
+  sky_status_free(sky_executor_drain(rpc->workers, SKY_NO_DEADLINE)); /* work may wait for the I/O thread */
   destroy_poster(rpc);
   grpc_completion_queue_shutdown(rpc->queue);
   pthread_join(rpc->io_thread, NULL);
+  sky_executor_destroy(rpc->workers); /* the I/O thread looked after it to the end */
   queue_destroy(rpc->queue);
   sky_timer_heap_finish(&rpc->timers);
   free(rpc);
 }
 
 SkyStatus sky_rpc_run(SkyRpc *rpc, void (*work)(void *user), void *user) {
-  return sky_executor_submit(rpc->workers, work, user);
+  if (!sky_rpc_is_io_thread(rpc))
+    return sky_executor_submit(rpc->workers, work, user);
+  rpc->unflushed = true;
+  return sky_executor_submit_soon(rpc->workers, work, user);
 }
 
 void sky_start_batch(grpc_call *call, const grpc_op *ops, size_t count, SkyTag *tag) {

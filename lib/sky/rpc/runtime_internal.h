@@ -10,13 +10,28 @@
 #include <sky/rpc/runtime.h>
 #include <sky/rpc/tag.h>
 
+/* Something for the I/O thread to do, in the memory of whoever hands it over. */
+typedef struct SkyIoTask SkyIoTask;
+struct SkyIoTask {
+  void (*run)(SkyIoTask *task);
+  SkyIoTask *next;
+};
+
 struct SkyRpc {
   grpc_completion_queue *queue;
   pthread_t io_thread;
   grpc_channel *poster_channel; /* leads nowhere */
   grpc_call *poster;            /* brings work to the I/O thread */
   SkyExecutor *workers;
-  SkyTimerHeap timers; /* the I/O thread's */
+  SkyIoTask *_Atomic tasks; /* handed over, the last one first */
+  atomic_bool io_waits;     /* the I/O thread is in the core and must be woken for tasks */
+  SkyTag wake;
+
+  /* The I/O thread's: */
+  SkyTimerHeap timers;
+  bool unflushed;  /* work was given to the workers and they were not told yet */
+  bool in_burst;   /* calls come several at a time */
+  bool work_waits; /* for workers that are busy: they must be looked after */
 };
 
 /* True on the I/O thread of this runtime. */
@@ -24,6 +39,15 @@ bool sky_rpc_is_io_thread(const SkyRpc *rpc);
 
 /* Runs the tag's function on the I/O thread, soon. From any thread; not again before it has run. */
 void sky_rpc_post(SkyRpc *rpc, SkyTag *tag);
+/*
+ * Operations of the core are best started by the I/O thread: two threads inside the core's connection wait for each
+ * other, and one that is in there hands what it finds to a third. True when this thread should hand over what it has
+ * to start; false on the I/O thread, and when that sleeps and nothing else is under way, so that a lonely call is
+ * answered without a change of threads.
+ */
+bool sky_rpc_should_hand_over(const SkyRpc *rpc);
+/* Runs the task on the I/O thread, soon, in the order of handing over. */
+void sky_rpc_hand_over(SkyRpc *rpc, SkyIoTask *task);
 
 /* Deadlines: the core's monotonic clock is CLOCK_MONOTONIC, as ours is. INT64_MAX is "never" on both sides. */
 int64_t sky_ns_from_timespec(gpr_timespec time);

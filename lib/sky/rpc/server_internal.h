@@ -40,6 +40,8 @@ struct SkyCall {
   SkyServer *server;
   SkyServerMethod *method;
   grpc_call *core;
+  SkyIoTask final;          /* the batch that ends the call, on its way to the I/O thread */
+  grpc_byte_buffer *packed; /* the response */
   gpr_timespec core_deadline;
   grpc_metadata_array metadata; /* of the request; the memory is kept when the object is used again */
   grpc_call_details details;    /* of calls to unknown methods */

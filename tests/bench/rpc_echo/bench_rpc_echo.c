@@ -271,7 +271,7 @@ static void run_rounds(size_t rounds, size_t calls, size_t in_flight, size_t tex
 
 int main(int argc, char **argv) {
   int64_t calls, in_flight, rounds, text_bytes;
-  const char *server, *target;
+  const char *server, *target, *method;
   bool help = false;
   const SkySetting settings[] = {
       {"calls", "BENCH_CALLS", SKY_SETTING_INT, &calls, "200000", "calls per candidate and round", 1, 1e9},
@@ -279,6 +279,8 @@ int main(int argc, char **argv) {
       {"rounds", "BENCH_ROUNDS", SKY_SETTING_INT, &rounds, "3", "rounds over all candidates", 1, 1000},
       {"text-bytes", "BENCH_TEXT_BYTES", SKY_SETTING_INT, &text_bytes, "100", "size of the text", 0, 3e6},
       {"server", "BENCH_SERVER", SKY_SETTING_TEXT, &server, "", "only serve: sky, worker or bare", 0, 0},
+      {"method", "BENCH_METHOD", SKY_SETTING_TEXT, &method, "Echo", "of --target: Echo (inline) or Work (workers)", 0,
+       0},
       {"target", "BENCH_TARGET", SKY_SETTING_TEXT, &target, "", "only the client, against this address", 0, 0},
   };
   const size_t count = sizeof(settings) / sizeof(settings[0]);
@@ -288,7 +290,8 @@ int main(int argc, char **argv) {
   } else if (server[0] != '\0') {
     run_server(server, print_port, NULL);
   } else if (target[0] != '\0') {
-    const Result result = run_load(target, &methods[0], (size_t)calls, (size_t)in_flight, (size_t)text_bytes);
+    const Result result =
+        run_load(target, &methods[strcmp(method, "Work") == 0], (size_t)calls, (size_t)in_flight, (size_t)text_bytes);
     print_result("client", &result);
   } else {
     run_rounds((size_t)rounds, (size_t)calls, (size_t)in_flight, (size_t)text_bytes);

@@ -191,8 +191,67 @@ START_TEST(what_is_taken_runs_once_under_load) {
 }
 END_TEST
 
+static void submit_soon(void (*run)(void *), void *user) {
+  SkyStatus status = sky_executor_submit_soon(executor, run, user);
+  ck_assert_msg(status == SKY_OK, "%s", sky_status_message(status));
+}
+
+static void take_ms(void *user) {
+  sky_manual_clock_advance_ms(&manual, (int64_t)(intptr_t)user);
+}
+
+/* So often that the executor knows how long its work takes. */
+static void teach(intptr_t ms) {
+  for (uint64_t i = 1; i <= 40; i++) {
+    submit(take_ms, (void *)ms);
+    SKY_CHECK_EVENTUALLY(sky_executor_stats(executor).done == i);
+  }
+}
+
+START_TEST(short_work_that_was_submitted_soon_runs_after_the_flush) {
+  create(4, 100);
+  teach(0);
+  for (int i = 0; i < 30; i++)
+    submit_soon(count, NULL);
+  (void)sky_executor_flush(executor);
+  SKY_CHECK_EVENTUALLY(sky_executor_stats(executor).done == 70);
+  ck_assert_uint_eq(sky_executor_flush(executor), 0);
+  sky_executor_destroy(executor);
+  ck_assert_int_eq(ran, 30);
+}
+END_TEST
+
+START_TEST(long_work_has_a_worker_for_each_piece_without_a_flush) {
+  create(3, 100);
+  teach(1);
+  for (int i = 0; i < 3; i++)
+    submit_soon(wait_at_gate, NULL);
+  SKY_CHECK_EVENTUALLY(sky_executor_stats(executor).running == 3);
+  for (int i = 0; i < 3; i++)
+    sem_post(&gate);
+  sky_executor_destroy(executor);
+}
+END_TEST
+
+START_TEST(work_behind_a_piece_that_hangs_gets_another_worker) {
+  create(2, 100);
+  teach(0);
+  submit_soon(wait_at_gate, NULL);
+  (void)sky_executor_flush(executor);
+  SKY_CHECK_EVENTUALLY(sky_executor_stats(executor).running == 1);
+  submit_soon(count, NULL);
+  sky_manual_clock_advance_ms(&manual, 1);
+  (void)sky_executor_flush(executor);
+  SKY_CHECK_EVENTUALLY(ran == 1);
+  sem_post(&gate);
+  sky_executor_destroy(executor);
+}
+END_TEST
+
 SKY_CHECK_MAIN_WITH("core/executor", setup, NULL, all_work_runs_and_destroy_waits_for_it,
                     one_worker_keeps_the_order_round_the_ring, a_full_queue_refuses_at_once,
                     time_in_the_queue_is_visible_inside_and_outside, drain_waits_for_what_was_taken_and_takes_no_more,
                     drain_gives_up_at_its_deadline_and_may_go_on, work_may_submit_work,
-                    what_is_taken_runs_once_under_load)
+                    what_is_taken_runs_once_under_load, short_work_that_was_submitted_soon_runs_after_the_flush,
+                    long_work_has_a_worker_for_each_piece_without_a_flush,
+                    work_behind_a_piece_that_hangs_gets_another_worker)
