@@ -4,6 +4,8 @@
 #include "server_internal.h"
 
 #include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <grpc/byte_buffer.h>
@@ -92,6 +94,16 @@ void sky_call_finish(SkyCall *call, SkyStatus status) {
   sky_call_end(call, status);
 }
 
+/* When the client's own retries may come, or a proxy's: gRFC A6. */
+static void add_pushback(SkyCall *call, const SkyError *status) {
+  char text[24];
+  const int64_t retry_after_ms = sky_status_retry_after_ms(status);
+  if (retry_after_ms < 0)
+    return;
+  snprintf(text, sizeof(text), "%" PRId64, retry_after_ms);
+  sky_metadata_list_add_own(&call->trailing_metadata, "grpc-retry-pushback-ms", sky_str(text));
+}
+
 static void add_details(SkyCall *call, const SkyError *status) {
   SkyBuf details;
   if (!sky_status_has_details(status))
@@ -101,6 +113,7 @@ static void add_details(SkyCall *call, const SkyError *status) {
   if (!details.failed)
     sky_metadata_list_add_own(&call->trailing_metadata, SKY_STATUS_DETAILS_KEY, sky_buf_str(&details));
   sky_buf_finish(&details);
+  add_pushback(call, status);
 }
 
 static grpc_slice message_slice(const SkyError *status) {

@@ -26,10 +26,9 @@ enum {
   LONGEST_RECONNECT_MS = 500, /* a restarted peer is found again before its callers give up */
   CONNECT_TIMEOUT_MS = 5000,
   DEFAULT_MAX_METADATA = 16 << 10,
+  MAX_SERVICE_CONFIG = 256 << 10,
   WATCH_MS = 10 * 60 * 1000,
 };
-
-static const char service_config[] = "{\"loadBalancingConfig\":[{\"round_robin\":{}}]}";
 
 static grpc_arg integer(const char *key, size_t value) {
   return (grpc_arg){
@@ -44,7 +43,7 @@ static size_t or_default(size_t value, size_t default_value) {
   return value != 0 ? value : default_value;
 }
 
-static grpc_channel *create_channel(const SkyClientOptions *options, size_t max_response,
+static grpc_channel *create_channel(const SkyClientOptions *options, size_t max_response, const char *service_config,
                                     grpc_channel_credentials *credentials) {
   grpc_arg args[] = {
       text(GRPC_ARG_PRIMARY_USER_AGENT_STRING, options->service_name != NULL ? options->service_name : "sky"),
@@ -103,7 +102,24 @@ bool sky_client_is_ready(SkyClient *client) {
 
 /* --- life --- */
 
-SkyStatus sky_client_create(SkyRpc *rpc, const SkyClientOptions *options, SkyClient **ret) {
+static void init_settings(SkyClient *client, const SkyClientOptions *options) {
+  client->max_concurrent_calls = or_default(options->max_concurrent_calls, DEFAULT_MAX_CALLS);
+  client->max_response_bytes = or_default(options->max_response_bytes, DEFAULT_MAX_MESSAGE);
+  client->connect_wait_ms = options->connect_wait_ms != 0 ? options->connect_wait_ms : DEFAULT_CONNECT_WAIT_MS;
+  client->compression = options->compression;
+  snprintf(client->target, sizeof(client->target), "%s", options->target);
+}
+
+static void start_watching(SkyClient *client) {
+  client->connectivity.complete = connectivity_changed;
+  client->watching = true;
+  pthread_mutex_lock(&client->lock);
+  client->last_state = grpc_channel_check_connectivity_state(client->channel, 1);
+  watch_connectivity(client);
+  pthread_mutex_unlock(&client->lock);
+}
+
+static SkyStatus create(SkyRpc *rpc, const SkyClientOptions *options, const char *service_config, SkyClient **ret) {
   grpc_channel_credentials *credentials = NULL;
   SKY_TRY(sky_tls_channel_credentials(options->tls, &credentials));
   SkyClient *client = calloc(1, sizeof(*client));
@@ -113,24 +129,28 @@ SkyStatus sky_client_create(SkyRpc *rpc, const SkyClientOptions *options, SkyCli
   }
   client->rpc = rpc;
   client->tls = options->tls != NULL ? sky_tls_ref(options->tls) : NULL;
-  client->max_concurrent_calls = or_default(options->max_concurrent_calls, DEFAULT_MAX_CALLS);
-  snprintf(client->target, sizeof(client->target), "%s", options->target);
-  client->connect_wait_ms = options->connect_wait_ms != 0 ? options->connect_wait_ms : DEFAULT_CONNECT_WAIT_MS;
+  init_settings(client, options);
   sky_client_wait_init(client);
   pthread_mutex_init(&client->lock, NULL);
   pthread_cond_init(&client->changed, NULL);
-  client->max_response_bytes = or_default(options->max_response_bytes, DEFAULT_MAX_MESSAGE);
-  client->compression = options->compression;
-  client->channel = create_channel(options, client->max_response_bytes, credentials);
+  client->channel = create_channel(options, client->max_response_bytes, service_config, credentials);
   grpc_channel_credentials_release(credentials);
-  client->connectivity.complete = connectivity_changed;
-  client->watching = true;
-  pthread_mutex_lock(&client->lock);
-  client->last_state = grpc_channel_check_connectivity_state(client->channel, 1);
-  watch_connectivity(client);
-  pthread_mutex_unlock(&client->lock);
+  start_watching(client);
   *ret = client;
   return SKY_OK;
+}
+
+SkyStatus sky_client_create(SkyRpc *rpc, const SkyClientOptions *options, SkyClient **ret) {
+  SkyBuf config;
+  sky_buf_init(&config, MAX_SERVICE_CONFIG);
+  SkyStatus status = sky_service_config_write(options->config, &config);
+  sky_buf_append_byte(&config, '\0');
+  if (status == SKY_OK)
+    status = sky_buf_status(&config);
+  if (status == SKY_OK)
+    status = create(rpc, options, (const char *)config.data, ret);
+  sky_buf_finish(&config);
+  return status;
 }
 
 SkyStatus sky_client_intercept(SkyClient *client, SkyClientInterceptor interceptor) {

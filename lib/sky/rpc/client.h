@@ -10,6 +10,7 @@
 #include <sky/core/context.h>
 #include <sky/rpc/compression.h>
 #include <sky/rpc/runtime.h>
+#include <sky/rpc/service_config.h>
 #include <sky/rpc/tls.h>
 
 typedef struct SkyClient SkyClient;
@@ -71,6 +72,7 @@ typedef struct SkyClientOptions {
    * 0: 500 ms; negative: not at all; SKY_WAIT_UNTIL_DEADLINE. So a peer that is being started again costs no errors.
    */
   int64_t connect_wait_ms;
+  const SkyServiceConfig *config; /* retries and health checks; NULL: none of them. Borrowed by create */
 } SkyClientOptions;
 
 SKY_MUST_USE SkyStatus sky_client_create(SkyRpc *rpc, const SkyClientOptions *options, SkyClient **ret);

@@ -14,7 +14,8 @@
   }
 
 const SkyMethodDescriptor echo_methods[ECHO_METHODS] = {
-    [ECHO_INLINE] = METHOD("Inline", SKY_UNARY, .inline_handler = true, .deadline_ms = 20000),
+    [ECHO_INLINE] =
+        METHOD("Inline", SKY_UNARY, .inline_handler = true, .deadline_ms = 20000, .idempotency = SKY_NO_SIDE_EFFECTS),
     [ECHO_WORKER] = METHOD("Worker", SKY_UNARY, .deadline_ms = 20000),
     [ECHO_DEFER] = METHOD("Defer", SKY_UNARY, .inline_handler = true, .deadline_ms = 20000),
     [ECHO_COUNT] = METHOD("Count", SKY_SERVER_STREAMING, .inline_handler = true),

@@ -11,7 +11,7 @@
 #include "echo.pb-c.h"
 
 typedef enum EchoMethod {
-  ECHO_INLINE, /* answers its request, on the I/O thread */
+  ECHO_INLINE, /* answers its request, on the I/O thread; marked as idempotent */
   ECHO_WORKER, /* the same on a worker */
   ECHO_DEFER,  /* inline, deferred: hands the call to the test */
   ECHO_COUNT,  /* server stream: 1 … number, then ends */

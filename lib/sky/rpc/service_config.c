@@ -1,0 +1,109 @@
+#include "service_config.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+static const SkyCode default_codes[] = {SKY_CODE_UNAVAILABLE};
+
+static SkyRetryPolicy with_defaults(SkyRetryPolicy policy) {
+  if (policy.max_attempts == 0)
+    policy.max_attempts = 4;
+  if (policy.initial_backoff_ms == 0)
+    policy.initial_backoff_ms = 50;
+  if (policy.max_backoff_ms == 0)
+    policy.max_backoff_ms = 1000;
+  if (policy.multiplier == 0)
+    policy.multiplier = 2;
+  if (policy.codes == NULL) {
+    policy.codes = default_codes;
+    policy.code_count = sizeof(default_codes) / sizeof(default_codes[0]);
+  }
+  return policy;
+}
+
+static SkyStatus check_policy(const SkyRetryPolicy *policy) {
+  if (policy->initial_backoff_ms < 0 || policy->max_backoff_ms < 0 || policy->multiplier < 0)
+    return SKY_INVALID_ARGUMENT("a retry's back-off is not negative");
+  if (policy->code_count == 0)
+    return SKY_INVALID_ARGUMENT("a retry policy names the codes that are retried");
+  for (size_t i = 0; i < policy->code_count; i++) {
+    if (policy->codes[i] == SKY_CODE_OK)
+      return SKY_INVALID_ARGUMENT("OK is not retried");
+  }
+  return SKY_OK;
+}
+
+static SkyStatus check_throttling(const SkyRetryThrottling *throttling) {
+  if (throttling->max_tokens > 1000 || throttling->tokens_per_success < 0)
+    return SKY_INVALID_ARGUMENT("a retry budget has at most 1000 tokens, and successes give some back");
+  return SKY_OK;
+}
+
+/* [{"service":"a.B","method":"C"},…]; false and nothing written when no method is idempotent. */
+static bool write_names(const SkyServiceDescriptor *const *services, SkyBuf *out) {
+  bool any = false;
+  for (; *services != NULL; services++) {
+    for (size_t i = 0; i < (*services)->method_count; i++) {
+      if ((*services)->methods[i].idempotency == SKY_IDEMPOTENCY_UNKNOWN)
+        continue;
+      sky_buf_printf(out, "%s{\"service\":\"%s\",\"method\":\"%s\"}", any ? "," : "", (*services)->name,
+                     (*services)->methods[i].name);
+      any = true;
+    }
+  }
+  return any;
+}
+
+static void write_duration(const char *key, int64_t ms, SkyBuf *out) {
+  sky_buf_printf(out, "\"%s\":\"%" PRId64 ".%03ds\",", key, ms / 1000, (int)(ms % 1000));
+}
+
+static void write_policy(const SkyRetryPolicy *policy, SkyBuf *out) {
+  sky_buf_printf(out, "\"retryPolicy\":{\"maxAttempts\":%u,", policy->max_attempts);
+  write_duration("initialBackoff", policy->initial_backoff_ms, out);
+  write_duration("maxBackoff", policy->max_backoff_ms, out);
+  sky_buf_printf(out, "\"backoffMultiplier\":%.3f,\"retryableStatusCodes\":[", policy->multiplier);
+  for (size_t i = 0; i < policy->code_count; i++)
+    sky_buf_printf(out, "%s\"%s\"", i > 0 ? "," : "", sky_code_name(policy->codes[i]));
+  sky_buf_append_text(out, "]}");
+}
+
+static void write_throttling(SkyRetryThrottling throttling, SkyBuf *out) {
+  sky_buf_printf(out, ",\"retryThrottling\":{\"maxTokens\":%u,\"tokenRatio\":%.3f}",
+                 throttling.max_tokens != 0 ? throttling.max_tokens : 100,
+                 throttling.tokens_per_success != 0 ? throttling.tokens_per_success : 0.1);
+}
+
+static void write_retries(const SkyServiceConfig *config, const SkyRetryPolicy *policy, SkyBuf *out) {
+  const size_t before = out->size;
+  sky_buf_append_text(out, ",\"methodConfig\":[{\"name\":[");
+  if (!write_names(config->services, out)) {
+    out->size = before;
+    return;
+  }
+  sky_buf_append_text(out, "],");
+  write_policy(policy, out);
+  sky_buf_append_text(out, "}]");
+  write_throttling(config->throttling, out);
+}
+
+static void write_health(const char *service, SkyBuf *out) {
+  sky_buf_append_text(out, ",\"healthCheckConfig\":{\"serviceName\":");
+  sky_buf_append_json_string(out, service, strlen(service));
+  sky_buf_append_text(out, "}");
+}
+
+SkyStatus sky_service_config_write(const SkyServiceConfig *config, SkyBuf *out) {
+  const SkyServiceConfig none = {0};
+  config = config != NULL ? config : &none;
+  const SkyRetryPolicy policy = with_defaults(config->retry);
+  SKY_TRY(check_policy(&policy));
+  SKY_TRY(check_throttling(&config->throttling));
+  sky_buf_append_text(out, "{\"loadBalancingConfig\":[{\"round_robin\":{}}]");
+  if (config->services != NULL && policy.max_attempts > 1)
+    write_retries(config, &policy, out);
+  if (config->health_service != NULL)
+    write_health(config->health_service, out);
+  sky_buf_append_text(out, "}");
+  return sky_buf_status(out);
+}
