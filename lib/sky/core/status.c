@@ -1,5 +1,4 @@
-#include <sky/core/status.h>
-#include <sky/core/str.h>
+#include "status_internal.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -7,27 +6,6 @@
 #include <string.h>
 
 enum { MAX_MESSAGE_BYTES = 2048, MAX_METADATA = 16, MAX_VIOLATIONS = 32 };
-
-/* A metadata entry or a violation, in one piece of memory with its texts. */
-typedef struct Pair {
-  struct Pair *next;
-  SkyFieldViolation texts;
-  char storage[];
-} Pair;
-
-typedef struct PairList {
-  Pair *first;
-  size_t count;
-} PairList;
-
-struct SkyError {
-  SkyCode code;
-  int64_t retry_after_ms;
-  char *message;
-  char *reason;
-  PairList metadata;
-  PairList violations;
-};
 
 /* Handed out when there is no memory for another; never freed, never changed. */
 static struct SkyError no_memory = {
@@ -149,6 +127,7 @@ void sky_status_free(SkyStatus status) {
     return;
   pairs_free(&status->metadata);
   pairs_free(&status->violations);
+  sky_status_details_finish(&status->details);
   free(status->message);
   free(status->reason);
   free(status);
@@ -167,6 +146,7 @@ SkyStatus sky_status_copy(const SkyError *status) {
     pairs_append(&copy->metadata, pair->texts.field, pair->texts.description, MAX_METADATA);
   for (const Pair *pair = status->violations.first; pair != NULL; pair = pair->next)
     pairs_append(&copy->violations, pair->texts.field, pair->texts.description, MAX_VIOLATIONS);
+  sky_status_details_copy(&status->details, &copy->details);
   return copy;
 }
 
@@ -212,12 +192,12 @@ bool sky_status_take(SkyStatus *status, SkyCode code) {
   return true;
 }
 
-static bool takes_details(const SkyError *status) {
+bool sky_status_takes_details(const SkyError *status) {
   return status != SKY_OK && status != &no_memory;
 }
 
 SkyStatus sky_status_with_reason(SkyStatus status, const char *reason) {
-  if (takes_details(status))
+  if (sky_status_takes_details(status))
     set_text(&status->reason, strdup(reason));
   return status;
 }
@@ -243,7 +223,7 @@ static void metadata_replace(SkyStatus status, size_t index, const char *key, co
 }
 
 SkyStatus sky_status_with_metadata(SkyStatus status, const char *key, const char *value) {
-  if (!takes_details(status))
+  if (!sky_status_takes_details(status))
     return status;
   const size_t index = metadata_index(status, key);
   if (index < status->metadata.count)
@@ -254,14 +234,14 @@ SkyStatus sky_status_with_metadata(SkyStatus status, const char *key, const char
 }
 
 SkyStatus sky_status_with_retry_after_ms(SkyStatus status, int64_t retry_after_ms) {
-  if (takes_details(status))
+  if (sky_status_takes_details(status))
     status->retry_after_ms = retry_after_ms < 0 ? 0 : retry_after_ms;
   return status;
 }
 
 static void add_violation(SkyStatus status, const char *field, const char *format, va_list values) SKY_PRINTF(3, 0);
 static void add_violation(SkyStatus status, const char *field, const char *format, va_list values) {
-  if (!takes_details(status))
+  if (!sky_status_takes_details(status))
     return;
   char *description = format_text(format, values);
   if (description != NULL)
@@ -293,7 +273,7 @@ void sky_violations_add(SkyStatus *status, const char *field, const char *format
 }
 
 SkyStatus sky_status_annotate(SkyStatus status, const char *format, ...) {
-  if (!takes_details(status))
+  if (!sky_status_takes_details(status))
     return status;
   va_list values;
   va_start(values, format);

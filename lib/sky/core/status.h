@@ -19,6 +19,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <sky/core/str.h>
+
 /* https://grpc.github.io/grpc/core/md_doc_statuscodes.html */
 typedef enum SkyCode {
   SKY_CODE_OK = 0,
@@ -99,6 +101,38 @@ bool sky_status_metadata_at(const SkyError *status, size_t index, const char **r
 int64_t sky_status_retry_after_ms(const SkyError *status); /* -1 when none */
 size_t sky_status_violation_count(const SkyError *status);
 const SkyFieldViolation *sky_status_violation(const SkyError *status, size_t index);
+
+/*
+ * More details, under the same rules: each returns the status it was given; past the bounds (32 preconditions, one
+ * resource, 8 others of 4096 bytes in all) they are left out. Reading gives false past the end; what is read lives as
+ * long as the status.
+ */
+/* google.rpc.ErrorInfo.domain: whose reason it is ("delivery.example.com"). */
+SKY_MUST_USE SkyStatus sky_status_with_domain(SkyStatus status, const char *domain);
+const char *sky_status_domain(const SkyError *status); /* NULL when none */
+
+/* One entry of google.rpc.PreconditionFailure. */
+typedef struct SkyPrecondition {
+  const char *type;        /* "TOS" */
+  const char *subject;     /* what it is about: "accounts/corner-shop" */
+  const char *description; /* "the terms of service are not accepted" */
+} SkyPrecondition;
+SKY_MUST_USE SkyStatus sky_status_with_precondition(SkyStatus status, SkyPrecondition precondition);
+bool sky_status_precondition_at(const SkyError *status, size_t index, SkyPrecondition *ret);
+
+/* google.rpc.ResourceInfo; texts that do not apply are "". */
+typedef struct SkyResourceInfo {
+  const char *type;  /* "delivery" or the message's full name */
+  const char *name;  /* "deliveries/42" */
+  const char *owner; /* "user:ada" */
+  const char *description;
+} SkyResourceInfo;
+SKY_MUST_USE SkyStatus sky_status_with_resource(SkyStatus status, SkyResourceInfo resource);
+bool sky_status_resource(const SkyError *status, SkyResourceInfo *ret);
+
+/* Any other message: its full name and its wire bytes. For generated messages: sky/codec/detail.h. */
+SKY_MUST_USE SkyStatus sky_status_with_detail(SkyStatus status, const char *type_name, SkyStr bytes);
+bool sky_status_detail_at(const SkyError *status, size_t index, const char **ret_type_name, SkyStr *ret_bytes);
 
 /*
  * Builds up the violations of one message. Starts as SKY_OK; the first violation turns it into INVALID_ARGUMENT whose

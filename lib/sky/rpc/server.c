@@ -226,6 +226,10 @@ void sky_server_set_serving(SkyServer *server, bool serving) {
   sky_health_set_serving(server->health, serving);
 }
 
+SkyStatus sky_server_set_service_serving(SkyServer *server, const char *service, bool serving) {
+  return sky_health_set_service(server->health, service, serving);
+}
+
 typedef bool (*Condition)(const SkyServer *server);
 
 static bool is_shut_down(const SkyServer *server) {

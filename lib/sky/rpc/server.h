@@ -66,6 +66,12 @@ int sky_server_port(const SkyServer *server);
 /* health v1 status: service "" is the whole server. Starts as NOT_SERVING. */
 void sky_server_set_serving(SkyServer *server, bool serving);
 /*
+ * health v1 status of one service, which need not be bound here: a name that nobody knew becomes known, and who watches
+ * it is told. Until it is set, a bound service has the server's status. A server that does not serve has no service
+ * that does. RESOURCE_EXHAUSTED past 64 names.
+ */
+SKY_MUST_USE SkyStatus sky_server_set_service_serving(SkyServer *server, const char *service, bool serving);
+/*
  * For liveness: connects to the server's own port. UNAVAILABLE when nobody answers in time (a server that has run out
  * of descriptors once never accepts again), RESOURCE_EXHAUSTED when no socket can be had, SKY_OK before the start and
  * while draining. Blocks; not on the I/O thread.

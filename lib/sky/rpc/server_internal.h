@@ -172,6 +172,7 @@ SkyHealth *sky_health_create(SkyServer *server); /* NULL without memory */
 void sky_health_destroy(SkyHealth *health);
 SkyServiceBinding sky_health_binding(SkyHealth *health);
 void sky_health_set_serving(SkyHealth *health, bool serving);
+SKY_MUST_USE SkyStatus sky_health_set_service(SkyHealth *health, const char *service, bool serving);
 /* Ends every Watch, so that a drain need not wait for them. */
 void sky_health_end_watches(SkyHealth *health);
 

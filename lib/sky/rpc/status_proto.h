@@ -1,6 +1,6 @@
 /*
- * Status on the wire: google.rpc.Status in the trailing metadata grpc-status-details-bin, with the details a SkyStatus
- * knows: ErrorInfo, RetryInfo and BadRequest. Details of other types are skipped. (internal)
+ * Status on the wire: google.rpc.Status in the trailing metadata grpc-status-details-bin. ErrorInfo, RetryInfo,
+ * BadRequest, PreconditionFailure and ResourceInfo become what a SkyStatus has for them, others stay bytes. (internal)
  *
  * https://github.com/googleapis/googleapis/blob/master/google/rpc/error_details.proto
  */
@@ -16,7 +16,7 @@ enum { SKY_STATUS_DETAILS_MAX_BYTES = 4096 };
 
 /* True when the status says more than its code and message. */
 bool sky_status_has_details(const SkyError *status);
-/* Writes google.rpc.Status, with as many of the violations as fit into the buffer's maximum. */
+/* Writes google.rpc.Status with as many of the details as fit into the buffer's maximum. */
 void sky_status_encode(const SkyError *status, SkyBuf *out);
 /*
  * An error of this code and message with the details found in the bytes. Malformed bytes lose the details, never the

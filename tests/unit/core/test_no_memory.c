@@ -90,6 +90,10 @@ static void use_status(void) {
   status = sky_status_with_metadata(status, "key", "value");
   status = sky_status_with_metadata(status, "key", "other");
   status = sky_status_with_violation(status, "field", "is %d", 1);
+  status = sky_status_with_domain(sky_status_with_domain(status, "a.test"), "b.test");
+  status = sky_status_with_precondition(status, (SkyPrecondition){.type = "T", .subject = "s"});
+  status = sky_status_with_resource(status, (SkyResourceInfo){.name = "n"});
+  status = sky_status_with_detail(status, "test.v1.Thing", SKY_STR("bytes"));
   status = sky_status_annotate(status, "context: ");
   SkyStatus copy = sky_status_copy(status);
   const SkyCode code = sky_status_code(status);

@@ -52,6 +52,57 @@ START_TEST(check_tells_whether_the_server_serves) {
 }
 END_TEST
 
+START_TEST(a_service_may_have_a_status_of_its_own) {
+  int health = 0;
+  sky_server_set_serving(server, true);
+  ck_assert_ptr_null(sky_server_set_service_serving(server, "sky.test.v1.EchoService", false));
+  ck_assert_ptr_null(check_health("sky.test.v1.EchoService", &health));
+  ck_assert_int_eq(health, NOT_SERVING);
+  ck_assert_ptr_null(check_health("", &health));
+  ck_assert_int_eq(health, SERVING);
+  ck_assert_ptr_null(sky_server_set_service_serving(server, "store", true)); /* bound nowhere */
+  ck_assert_ptr_null(check_health("store", &health));
+  ck_assert_int_eq(health, SERVING);
+  sky_server_set_serving(server, false);
+  ck_assert_ptr_null(check_health("store", &health));
+  ck_assert_int_eq(health, NOT_SERVING);
+  char name[16];
+  for (int i = 0; i < 62; i++) {
+    snprintf(name, sizeof(name), "%d", i);
+    ck_assert_ptr_null(sky_server_set_service_serving(server, name, true));
+  }
+  assert_code(sky_server_set_service_serving(server, "one too many", true), SKY_CODE_RESOURCE_EXHAUSTED);
+  ck_assert_ptr_null(sky_server_set_service_serving(server, "store", false));
+}
+END_TEST
+
+static SkyStatus call_raw(const SkyMethodDescriptor *method, SkyStr bytes, SkyStr *ret) {
+  const SkyRawMessage request = SKY_RAW_MESSAGE_INIT(bytes);
+  ProtobufCMessage *response = NULL;
+  SkyStatus status = sky_client_call(client, method, NULL, &request.base, &arena, &response);
+  if (status == SKY_OK)
+    *ret = ((const SkyRawMessage *)(const void *)response)->bytes;
+  return status;
+}
+
+START_TEST(list_tells_all) {
+  static const SkyMethodDescriptor list = RAW("List", "/grpc.health.v1.Health/List", SKY_UNARY);
+  SkyStr answer = {0};
+  ck_assert_ptr_null(sky_server_set_service_serving(server, "store", true));
+  sky_server_set_serving(server, true);
+  ck_assert_ptr_null(call_raw(&list, SKY_STR(""), &answer));
+  ck_assert_ptr_nonnull(memmem(answer.data, answer.size, "\x0a\x00\x12\x02\x08\x01", 6)); /* "" serves */
+  ck_assert_ptr_nonnull(memmem(answer.data, answer.size, "store\x12\x02\x08\x01", 9));
+  ck_assert_ptr_nonnull(memmem(answer.data, answer.size, "sky.test.v1.EchoService\x12\x02\x08\x01", 27));
+}
+END_TEST
+
+START_TEST(a_malformed_question_is_an_invalid_argument) {
+  SkyStr answer = {0};
+  assert_code(call_raw(&check, SKY_STR("\x0a\x7fx"), &answer), SKY_CODE_INVALID_ARGUMENT);
+}
+END_TEST
+
 static SkyClientReader *watch_health(const char *name) {
   SkyBuf buf;
   SkyClientReader *reader = NULL;
@@ -83,10 +134,27 @@ START_TEST(watch_follows_changes_and_ends_with_the_drain) {
 }
 END_TEST
 
+START_TEST(a_watched_service_becomes_known_later) {
+  SkyClientReader *reader = watch_health("later.Service");
+  sky_server_set_serving(server, true);
+  ck_assert_int_eq(next_status(reader), SERVICE_UNKNOWN);
+  ck_assert_ptr_null(sky_server_set_service_serving(server, "other.Service", true)); /* nobody's business here */
+  ck_assert_ptr_null(sky_server_set_service_serving(server, "later.Service", true));
+  ck_assert_int_eq(next_status(reader), SERVING);
+  ck_assert_ptr_null(sky_server_set_service_serving(server, "later.Service", true)); /* no change */
+  ck_assert_ptr_null(sky_server_set_service_serving(server, "later.Service", false));
+  ck_assert_int_eq(next_status(reader), NOT_SERVING);
+  sky_client_reader_close(reader);
+}
+END_TEST
+
 /* --- reflection --- */
 
 /* FileDescriptorSet { file { name "a.proto" package "p.q" message_type { name "Outer" nested_type { name "Inner" } }
- * service { name "Svc" method { name "Do" } } } } */
+ * service { name "Svc" method { name "Do" } } } file { name "b.proto" enum_type { name "Top" value { name "ZERO" } }
+ * extension { name "ext" extendee ".p.q.Outer" number 1000 } message_type { name "M" field { name "f" } oneof_decl {
+ * name "o" } enum_type { name "E" value { name "ONE" } } extension { name "in" extendee ".p.q.Outer" number 7 } } } }
+ */
 static const char descriptor_set[] = "\x0a\x2d"
                                      "\x0a\x07"
                                      "a.proto"
@@ -103,7 +171,43 @@ static const char descriptor_set[] = "\x0a\x2d"
                                      "Svc"
                                      "\x12\x04"
                                      "\x0a\x02"
-                                     "Do";
+                                     "Do"
+                                     "\x0a\x5d"
+                                     "\x0a\x07"
+                                     "b.proto"
+                                     "\x2a\x0d"
+                                     "\x0a\x03"
+                                     "Top"
+                                     "\x12\x06"
+                                     "\x0a\x04"
+                                     "ZERO"
+                                     "\x3a\x14"
+                                     "\x0a\x03"
+                                     "ext"
+                                     "\x12\x0a"
+                                     ".p.q.Outer"
+                                     "\x18\xe8\x07"
+                                     "\x22\x2d"
+                                     "\x0a\x01"
+                                     "M"
+                                     "\x12\x03"
+                                     "\x0a\x01"
+                                     "f"
+                                     "\x42\x03"
+                                     "\x0a\x01"
+                                     "o"
+                                     "\x22\x0a"
+                                     "\x0a\x01"
+                                     "E"
+                                     "\x12\x05"
+                                     "\x0a\x03"
+                                     "ONE"
+                                     "\x32\x12"
+                                     "\x0a\x02"
+                                     "in"
+                                     "\x12\x0a"
+                                     ".p.q.Outer"
+                                     "\x18\x07";
 
 typedef struct Answer {
   pthread_mutex_t lock;
@@ -167,13 +271,41 @@ static void explore(const char *version_path) {
   ck_assert_ptr_nonnull(memmem(list.data, list.size, "sky.test.v1.EchoService", 23));
   ck_assert_ptr_nonnull(memmem(list.data, list.size, "grpc.health.v1.Health", 21));
   ck_assert_ptr_nonnull(ask(stream, &answer, 3, "a.proto", 4).data);
-  ck_assert_ptr_null(ask(stream, &answer, 3, "b.proto", 4).data);
-  const char *known[] = {"p.q.Svc", "p.q.Svc.Do", "p.q.Outer", "p.q.Outer.Inner"};
-  const char *unknown[] = {"p.q", "p.q.Sv", "p.q.Svc.Don", "p.q.Inner", "Svc", "p.q.Outer.Inner.x", ""};
-  for (size_t i = 0; i < 4; i++)
-    ck_assert_ptr_nonnull(ask(stream, &answer, 4, known[i], 4).data);
-  for (size_t i = 0; i < 7; i++)
-    ck_assert_ptr_nonnull(ask(stream, &answer, 4, unknown[i], 7).data);
+  ck_assert_ptr_null(ask(stream, &answer, 3, "c.proto", 4).data);
+  const char *known[] = {"p.q.Svc",
+                         "p.q.Svc.Do",
+                         "p.q.Outer",
+                         "p.q.Outer.Inner",
+                         "Top",
+                         "ZERO",
+                         "ext",
+                         "M",
+                         "M.f",
+                         "M.o",
+                         "M.E",
+                         "M.ONE",
+                         "M.in",
+                         "grpc.health.v1.Health",
+                         "grpc.health.v1.Health.Watch",
+                         "grpc.reflection.v1.ServerReflection",
+                         "grpc.reflection.v1alpha.ErrorResponse"};
+  const char *unknown[] = {"p.q", "p.q.Sv", "p.q.Svc.Don", "p.q.Inner", "Svc",  "p.q.Outer.Inner.x",
+                           "",    "ONE",    "M.E.ONE",     "M.f.x",     "p.q.M"};
+  for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+    ck_assert_msg(ask(stream, &answer, 4, known[i], 4).data != NULL, "%s", known[i]);
+  for (size_t i = 0; i < sizeof(unknown) / sizeof(unknown[0]); i++)
+    ck_assert_msg(ask(stream, &answer, 4, unknown[i], 7).data != NULL, "%s", unknown[i]);
+
+  /* ExtensionRequest { containing_type, extension_number } */
+  ck_assert_ptr_nonnull(ask(stream, &answer, 5, "\x0a\x09p.q.Outer\x10\xe8\x07", 4).data);
+  ck_assert_ptr_nonnull(ask(stream, &answer, 5, "\x0a\x09p.q.Outer\x10\x07", 4).data);
+  ck_assert_ptr_nonnull(ask(stream, &answer, 5, "\x0a\x09p.q.Outer\x10\x08", 7).data);
+  ck_assert_ptr_nonnull(ask(stream, &answer, 5, "\x0a\x05Outer\x10\x07", 7).data);
+  const SkyStr numbers = ask(stream, &answer, 6, "p.q.Outer", 5);
+  ck_assert(sky_str_is(numbers, "\x0a\x09p.q.Outer\x10\x07\x10\xe8\x07"));
+  ck_assert(sky_str_is(ask(stream, &answer, 6, "M", 5), "\x0a\x01M")); /* known, with no extensions */
+  ck_assert_ptr_nonnull(ask(stream, &answer, 6, "no.Such", 7).data);
+  ck_assert_ptr_nonnull(ask(stream, &answer, 99, "what?", 7).data);
 
   sky_client_stream_close_send(stream);
   SKY_CHECK_EVENTUALLY(answer_count(&answer) >= 1000);
@@ -196,4 +328,6 @@ static void setup_reflected(void) {
 }
 
 SKY_CHECK_MAIN_WITH("rpc/builtin", setup_reflected, teardown, check_tells_whether_the_server_serves,
-                    watch_follows_changes_and_ends_with_the_drain, reflection_finds_files_symbols_and_services)
+                    a_service_may_have_a_status_of_its_own, list_tells_all, a_malformed_question_is_an_invalid_argument,
+                    a_watched_service_becomes_known_later, watch_follows_changes_and_ends_with_the_drain,
+                    reflection_finds_files_symbols_and_services)
