@@ -11,16 +11,20 @@ static void take(Model *model, const File *file, const char *stem, const char *s
 
 static void take_method(Model *model, const File *file, const Method *method) {
   static const char *const common[] = {"", "_method"};
-  static const char *const of_kind[][7] = {
+  enum { MAX_SUFFIXES = 12 };
+  static const char *const of_kind[][MAX_SUFFIXES] = {
       [UNARY] = {"_async", "_done"},
-      [SERVER_STREAMING] = {"_write", "_open", "_on_message", "_reader_open", "_reader_next", "_handler"},
-      [CLIENT_STREAMING] = {"_read", "_on_request", "_open", "_on_message", "_write", "_handler"},
-      [BIDI_STREAMING] = {"_read", "_on_request", "_send", "_write", "_open", "_on_message", "_handler"},
+      [SERVER_STREAMING] = {"_write", "_write_blocking", "_open", "_on_message", "_handler", "_reader_open",
+                            "_reader_next"},
+      [CLIENT_STREAMING] = {"_read", "_read_blocking", "_on_request", "_open", "_on_message", "_write", "_handler",
+                            "_reader_open", "_reader_write", "_reader_finish"},
+      [BIDI_STREAMING] = {"_read", "_read_blocking", "_on_request", "_send", "_send_blocking", "_write", "_open",
+                          "_on_message", "_handler", "_reader_open", "_reader_write", "_reader_next"},
   };
   const char *stem = sky_gen_printf(model->arena, "%s_%s", method->service, method->name);
   for (size_t i = 0; i < sizeof(common) / sizeof(common[0]); i++)
     take(model, file, stem, common[i]);
-  for (size_t i = 0; i < 7 && of_kind[method->kind][i] != NULL; i++)
+  for (size_t i = 0; i < MAX_SUFFIXES && of_kind[method->kind][i] != NULL; i++)
     take(model, file, stem, of_kind[method->kind][i]);
 }
 
@@ -56,19 +60,32 @@ static void emit_method_macro(const Model *model, const Method *method, SkyBuf *
 /* What a handler of a stream uses to send and receive. */
 static void emit_server_stream(const Model *model, const Method *method, SkyBuf *out) {
   const char *s = method->service, *n = method->name;
+  const char *write = method->kind == BIDI_STREAMING ? "send" : "write";
   if (method->kind == SERVER_STREAMING || method->kind == BIDI_STREAMING)
     sky_buf_printf(out,
                    "/* For handlers: sends one message; see sky_call_write(). */\n"
                    "SKY_MUST_USE static inline SkyStatus %s_%s_%s(SkyCall *call, const %s *message) {\n"
                    "  return sky_call_write(call, (const ProtobufCMessage *)message);\n"
+                   "}\n"
+                   "/* For handlers that block: waits for room. */\n"
+                   "SKY_MUST_USE static inline SkyStatus %s_%s_%s_blocking(SkyCall *call, const %s *message) {\n"
+                   "  return sky_call_write_blocking(call, (const ProtobufCMessage *)message);\n"
                    "}\n",
-                   s, n, method->kind == BIDI_STREAMING ? "send" : "write", method->response->short_name);
+                   s, n, write, method->response->short_name, s, n, write, method->response->short_name);
   if (method->kind == CLIENT_STREAMING || method->kind == BIDI_STREAMING)
     sky_buf_printf(out,
                    "/* For handlers: asks for the next message; see sky_call_read(). */\n"
                    "typedef void (*%s_%s_on_request)(void *user, SkyCall *call, SkyStatus status, const %s *message);\n"
-                   "void %s_%s_read(SkyCall *call, %s_%s_on_request on_message, void *user);\n",
-                   s, n, method->request->short_name, s, n, s, n);
+                   "void %s_%s_read(SkyCall *call, %s_%s_on_request on_message, void *user);\n"
+                   "/* For handlers that block: the next message; *ret is NULL at its end. */\n"
+                   "SKY_MUST_USE static inline SkyStatus %s_%s_read_blocking(SkyCall *call, const %s **ret) {\n"
+                   "  const ProtobufCMessage *message_;\n"
+                   "  SKY_TRY(sky_call_read_blocking(call, &message_));\n"
+                   "  *ret = (const %s *)message_;\n"
+                   "  return SKY_OK;\n"
+                   "}\n",
+                   s, n, method->request->short_name, s, n, s, n, s, n, method->request->short_name,
+                   method->request->short_name);
 }
 
 /* ---- client, header ---- */
@@ -113,19 +130,32 @@ static void emit_stream_client(const Method *method, SkyBuf *out) {
                    s, n, method->request->short_name);
 }
 
+/* The stream for threads that block. */
 static void emit_reader(const Method *method, SkyBuf *out) {
   const char *s = method->service, *n = method->name;
+  const bool has_request = method->kind == SERVER_STREAMING;
   sky_buf_printf(
       out,
+      "/* Blocking; see SkyClientReader. */\n"
       "SKY_MUST_USE static inline SkyStatus %s_%s_reader_open(SkyClient *client, const SkyContext *context,\n"
-      "    const %s *request, SkyClientReader **ret) {\n"
-      "  return sky_client_reader_open(client, %s_%s_method, context, (const ProtobufCMessage *)request, ret);\n"
+      "    %s%s%sSkyClientReader **ret) {\n"
+      "  return sky_client_reader_open(client, %s_%s_method, context, %s, ret);\n"
       "}\n",
-      s, n, method->request->short_name, s, n);
+      s, n, has_request ? "const " : "", has_request ? method->request->short_name : "",
+      has_request ? " *request, " : "", s, n, has_request ? "(const ProtobufCMessage *)request" : "NULL");
+  if (!has_request)
+    sky_buf_printf(
+        out,
+        "SKY_MUST_USE static inline SkyStatus %s_%s_reader_write(SkyClientReader *reader, const %s *message) {\n"
+        "  return sky_client_reader_write(reader, (const ProtobufCMessage *)message);\n"
+        "}\n",
+        s, n, method->request->short_name);
   sky_buf_printf(out,
-                 "/* *ret is NULL at the regular end. */\n"
-                 "SKY_MUST_USE SkyStatus %s_%s_reader_next(SkyClientReader *reader, SkyArena *arena, %s **ret);\n",
-                 s, n, method->response->short_name);
+                 "/* %s */\n"
+                 "SKY_MUST_USE SkyStatus %s_%s_reader_%s(SkyClientReader *reader, SkyArena *arena, %s **ret);\n",
+                 method->kind == CLIENT_STREAMING ? "Half-closes, waits for response and status, closes."
+                                                  : "*ret is NULL at the regular end.",
+                 s, n, method->kind == CLIENT_STREAMING ? "finish" : "next", method->response->short_name);
 }
 
 static void emit_method_header(const Model *model, const Method *method, SkyBuf *out) {
@@ -135,7 +165,7 @@ static void emit_method_header(const Model *model, const Method *method, SkyBuf 
     emit_unary_client(method, out);
   else
     emit_stream_client(method, out);
-  if (method->kind == SERVER_STREAMING)
+  if (method->kind != UNARY)
     emit_reader(method, out);
   sky_buf_append_byte(out, '\n');
 }

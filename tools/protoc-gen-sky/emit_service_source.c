@@ -179,14 +179,15 @@ static void emit_open_source(const Method *method, SkyBuf *out) {
 
 static void emit_reader_source(const Method *method, SkyBuf *out) {
   const char *s = method->service, *n = method->name;
+  const char *verb = method->kind == CLIENT_STREAMING ? "finish" : "next";
   sky_buf_printf(out,
-                 "SkyStatus %s_%s_reader_next(SkyClientReader *reader, SkyArena *arena, %s **ret) {\n"
+                 "SkyStatus %s_%s_reader_%s(SkyClientReader *reader, SkyArena *arena, %s **ret) {\n"
                  "  ProtobufCMessage *message;\n"
-                 "  SKY_TRY(sky_client_reader_next(reader, arena, &message));\n"
+                 "  SKY_TRY(sky_client_reader_%s(reader, arena, &message));\n"
                  "  *ret = (%s *)message;\n"
                  "  return SKY_OK;\n"
                  "}\n\n",
-                 s, n, method->response->short_name, method->response->short_name);
+                 s, n, verb, method->response->short_name, verb, method->response->short_name);
 }
 
 static void emit_method_source(const Model *model, const Method *method, SkyBuf *out) {
@@ -197,7 +198,7 @@ static void emit_method_source(const Model *model, const Method *method, SkyBuf 
     emit_unary_source(method, out);
   else
     emit_open_source(method, out);
-  if (method->kind == SERVER_STREAMING)
+  if (method->kind != UNARY)
     emit_reader_source(method, out);
 }
 

@@ -201,7 +201,7 @@ bool sky_call_begin_callback(SkyCall *call) {
 void sky_call_end_callback(SkyCall *call) {
   pthread_mutex_lock(&call->lock);
   call->callback_running = false;
-  pthread_cond_broadcast(&call->callback_done);
+  pthread_cond_broadcast(&call->changed);
   pthread_mutex_unlock(&call->lock);
 }
 
@@ -212,6 +212,7 @@ void sky_call_cancel_locally(SkyCall *call) {
   void *const user = call->on_cancel_user;
   const bool run = callback != NULL && sky_call_begin_callback(call);
   call->on_cancel = NULL;
+  pthread_cond_broadcast(&call->changed);
   pthread_mutex_unlock(&call->lock);
   if (call->context.cancel != NULL)
     sky_cancel_trigger(call->context.cancel);

@@ -72,6 +72,11 @@ bool sky_call_is_cancelled(const SkyCall *call);
  * when the client is gone.
  */
 SKY_MUST_USE SkyStatus sky_call_write(SkyCall *call, const ProtobufCMessage *message);
+/*
+ * The same for handlers on workers (asserted): waits for room in the queue. CANCELLED when the client is gone. A thread
+ * that waits is one worker less: use it where streams are few and short, else write as sky_call_on_writable() tells.
+ */
+SKY_MUST_USE SkyStatus sky_call_write_blocking(SkyCall *call, const ProtobufCMessage *message);
 /* Bytes waiting to be sent. */
 size_t sky_call_write_queued_bytes(const SkyCall *call);
 /* Calls the function once, on the I/O thread, as soon as at most half of the queue is filled. For producers that wait
@@ -86,6 +91,11 @@ void sky_call_on_writable(SkyCall *call, void (*writable)(void *user, SkyCall *c
  */
 typedef void (*SkyOnMessage)(void *user, SkyCall *call, SkyStatus status, const ProtobufCMessage *message);
 void sky_call_read(SkyCall *call, SkyOnMessage on_message, void *user);
+/*
+ * The same for handlers on workers (asserted): waits for the next message; *ret is NULL when the client has
+ * half-closed. An error when the message is bad or the call was cancelled, by whomever.
+ */
+SKY_MUST_USE SkyStatus sky_call_read_blocking(SkyCall *call, const ProtobufCMessage **ret);
 
 /*
  * For generated code: the same with a typed function, which invoke casts back, so that no call allocates for the sake

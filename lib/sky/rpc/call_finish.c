@@ -35,7 +35,7 @@ static void mark_ended(SkyCall *call) {
   assert(!call->ended);
   call->ended = true;
   while (call->callback_running && !sky_rpc_is_io_thread(call->server->rpc))
-    pthread_cond_wait(&call->callback_done, &call->lock);
+    pthread_cond_wait(&call->changed, &call->lock);
   pthread_mutex_unlock(&call->lock);
 }
 

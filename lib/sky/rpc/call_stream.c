@@ -86,6 +86,21 @@ SkyStatus sky_call_write(SkyCall *call, const ProtobufCMessage *message) {
   return status;
 }
 
+SkyStatus sky_call_write_blocking(SkyCall *call, const ProtobufCMessage *message) {
+  assert(!sky_rpc_is_io_thread(call->server->rpc));
+  const size_t size = sky_packed_size(message);
+  grpc_byte_buffer *buffer = sky_pack_byte_buffer(message, size);
+  Send send = {0};
+  pthread_mutex_lock(&call->lock);
+  while (!call->ended && !sky_call_is_cancelled(call) && !sky_send_queue_has_room(&call->sends, size))
+    pthread_cond_wait(&call->changed, &call->lock);
+  const SkyStatus status = push(call, buffer, size, &send);
+  pthread_mutex_unlock(&call->lock);
+  if (send.message != NULL)
+    start_send(call, send);
+  return status;
+}
+
 size_t sky_call_write_queued_bytes(const SkyCall *call) {
   SkyCall *writable = (SkyCall *)call;
   pthread_mutex_lock(&writable->lock);
@@ -102,6 +117,7 @@ void sky_call_sent(SkyTag *tag, bool ok) {
     atomic_store_explicit(&call->cancelled, true, memory_order_release);
     sky_send_queue_drop(&call->sends);
   }
+  pthread_cond_broadcast(&call->changed);
   const Send send = next_send(call);
   const bool end = send.message == NULL && call->final_waits;
   SkyStatus status = end ? call->final_status : SKY_OK;
@@ -158,6 +174,14 @@ static SkyStatus unpack_received(SkyCall *call, const ProtobufCMessage **ret) {
   return SKY_OK;
 }
 
+static SkyStatus take_received(SkyCall *call, const ProtobufCMessage **ret) {
+  const SkyStatus status = unpack_received(call, ret);
+  if (call->read_buffer != NULL)
+    grpc_byte_buffer_destroy(call->read_buffer);
+  call->read_buffer = NULL;
+  return status;
+}
+
 /* Calls the reader back with the message, or with failure; gives up the operation's reference. */
 static void deliver(SkyCall *call, SkyStatus failure) {
   const bool on_io_thread = sky_rpc_is_io_thread(call->server->rpc);
@@ -170,10 +194,7 @@ static void deliver(SkyCall *call, SkyStatus failure) {
   pthread_mutex_unlock(&call->lock);
   if (run) {
     const ProtobufCMessage *message = NULL;
-    SkyStatus status = failure != SKY_OK ? failure : unpack_received(call, &message);
-    if (call->read_buffer != NULL)
-      grpc_byte_buffer_destroy(call->read_buffer);
-    call->read_buffer = NULL;
+    const SkyStatus status = failure != SKY_OK ? failure : take_received(call, &message);
     invoke(function, user, call, status, message);
   } else {
     sky_status_free(failure);
@@ -195,11 +216,12 @@ void sky_call_received(SkyTag *tag, bool ok) {
   SkyCall *call = SKY_CONTAINER(tag, SkyCall, received);
   call->read_failed = call->read_buffer == NULL && (!ok || grpc_call_failed_before_recv_message(call->core));
   pthread_mutex_lock(&call->lock);
-  const bool wait = call->in_handler;
+  const bool wait = call->in_handler || call->read_blocking;
   call->read_arrived = wait;
+  pthread_cond_broadcast(&call->changed);
   pthread_mutex_unlock(&call->lock);
   if (wait)
-    return; /* leave_handler() delivers it */
+    return; /* leave_handler() delivers it, or whoever waits takes it */
   SkyStatus status = SKY_OK;
   if (!call->method->descriptor->inline_handler) {
     status = sky_rpc_run(call->server->rpc, deliver_on_worker, call);
@@ -207,4 +229,54 @@ void sky_call_received(SkyTag *tag, bool ok) {
       return;
   }
   deliver(call, status);
+}
+
+/* --- receiving by a thread that waits --- */
+
+/* What becomes of a message that came when nobody waited for it any longer. */
+static void forget(SkyFunction function, void *user, SkyCall *call, SkyStatus status, const ProtobufCMessage *message) {
+  sky_status_free(status);
+}
+
+/* Counts the operation; false when the call is over. */
+static bool begin_blocking_read(SkyCall *call) {
+  pthread_mutex_lock(&call->lock);
+  const bool start = !call->ended && !sky_call_is_cancelled(call);
+  assert(!start || !call->reading);
+  if (start) {
+    call->reading = call->read_blocking = true;
+    call->read_invoke = forget;
+    sky_call_ref_(call);
+  }
+  pthread_mutex_unlock(&call->lock);
+  return start;
+}
+
+/* True when a message or the end has come, false when the call was cancelled before: then the operation goes on. */
+static bool wait_for_message(SkyCall *call) {
+  pthread_mutex_lock(&call->lock);
+  while (!call->read_arrived && !sky_call_is_cancelled(call))
+    pthread_cond_wait(&call->changed, &call->lock);
+  const bool arrived = call->read_arrived;
+  call->read_arrived = call->read_blocking = false;
+  if (arrived)
+    call->reading = false;
+  pthread_mutex_unlock(&call->lock);
+  return arrived;
+}
+
+SkyStatus sky_call_read_blocking(SkyCall *call, const ProtobufCMessage **ret) {
+  assert(!sky_rpc_is_io_thread(call->server->rpc));
+  const ProtobufCMessage *message = NULL;
+  const grpc_op op = {.op = GRPC_OP_RECV_MESSAGE, .data.recv_message.recv_message = &call->read_buffer};
+  if (!begin_blocking_read(call))
+    return SKY_CANCELLED("the stream has ended");
+  sky_start_batch(call->core, &op, 1, &call->received);
+  if (!wait_for_message(call))
+    return SKY_CANCELLED("the call has been cancelled");
+  const SkyStatus status = take_received(call, &message);
+  sky_call_unref_(call);
+  if (status == SKY_OK)
+    *ret = message;
+  return status;
 }

@@ -140,12 +140,20 @@ void sky_client_stream_cancel(SkyClientStream *stream);
 void sky_client_stream_unref(SkyClientStream *stream);
 
 /*
- * Server streaming, blocking: the next message into the arena; *ret is NULL at the regular end. For worker threads and
- * command-line tools.
+ * Streams of all three kinds, blocking: for worker threads and command-line tools, never on the I/O thread (asserted).
+ * One thread at a time; writing and reading may be two threads.
+ *
+ * next: the next message into the arena; *ret is NULL at the regular end, an error is the status of the call. Without a
+ * deadline it waits as long as the server takes.
  */
 typedef struct SkyClientReader SkyClientReader;
 SKY_MUST_USE SkyStatus sky_client_reader_open(SkyClient *client, const SkyMethodDescriptor *method,
                                               const SkyContext *context, const ProtobufCMessage *request,
                                               SkyClientReader **ret);
 SKY_MUST_USE SkyStatus sky_client_reader_next(SkyClientReader *reader, SkyArena *arena, ProtobufCMessage **ret);
-void sky_client_reader_close(SkyClientReader *reader); /* cancels when not at the end */
+/* Waits for room in the queue. CANCELLED when the call has ended: next or finish tell why. */
+SKY_MUST_USE SkyStatus sky_client_reader_write(SkyClientReader *reader, const ProtobufCMessage *message);
+void sky_client_reader_close_send(SkyClientReader *reader); /* half-close after what was written */
+/* Client streaming: half-closes, waits for the one response and the status, and closes. */
+SKY_MUST_USE SkyStatus sky_client_reader_finish(SkyClientReader *reader, SkyArena *arena, ProtobufCMessage **ret);
+void sky_client_reader_close(SkyClientReader *reader); /* cancels when not at the end; NULL-safe */

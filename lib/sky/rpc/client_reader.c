@@ -1,5 +1,5 @@
 /*
- * Reader: a server stream for a thread that blocks. Messages wait packed, bounded by bytes; then the stream is paused.
+ * Reader: a stream for threads that block. Messages wait packed, bounded by bytes; then the stream is paused.
  */
 #include "client_internal.h"
 
@@ -21,6 +21,7 @@ struct SkyClientReader {
   pthread_cond_t changed;
   SkySendQueue messages; /* received, not yet asked for */
   bool paused;
+  bool writable; /* again, after a write that was refused */
   bool done;
   SkyStatus status; /* of the stream, when done and not yet told */
 };
@@ -34,10 +35,18 @@ static void on_buffer(void *user, SkyClientStream *stream, grpc_byte_buffer *buf
   reader->paused = reader->messages.bytes >= QUEUE_BYTES;
   if (reader->paused)
     sky_client_stream_pause(stream);
-  pthread_cond_signal(&reader->changed);
+  pthread_cond_broadcast(&reader->changed);
   pthread_mutex_unlock(&reader->lock);
   if (!taken)
     sky_client_stream_cancel(stream);
+}
+
+static void on_writable(void *user, SkyClientStream *stream) {
+  SkyClientReader *reader = user;
+  pthread_mutex_lock(&reader->lock);
+  reader->writable = true;
+  pthread_cond_broadcast(&reader->changed);
+  pthread_mutex_unlock(&reader->lock);
 }
 
 static void on_done(void *user, SkyStatus status) {
@@ -45,7 +54,7 @@ static void on_done(void *user, SkyStatus status) {
   pthread_mutex_lock(&reader->lock);
   reader->done = true;
   reader->status = status;
-  pthread_cond_signal(&reader->changed);
+  pthread_cond_broadcast(&reader->changed);
   pthread_mutex_unlock(&reader->lock);
 }
 
@@ -67,7 +76,7 @@ SkyStatus sky_client_reader_open(SkyClient *client, const SkyMethodDescriptor *m
   pthread_mutex_init(&reader->lock, NULL);
   pthread_cond_init(&reader->changed, NULL);
   sky_send_queue_init(&reader->messages, QUEUE_BYTES);
-  const SkyClientStreamHandler handler = {.on_done = on_done, .user = reader};
+  const SkyClientStreamHandler handler = {.on_done = on_done, .on_writable = on_writable, .user = reader};
   const SkyStatus status =
       sky_client_stream_open_raw(client, method, context, request, handler, on_buffer, &reader->stream);
   if (status != SKY_OK) {
@@ -104,6 +113,53 @@ SkyStatus sky_client_reader_next(SkyClientReader *reader, SkyArena *arena, Proto
   pthread_mutex_unlock(&reader->lock);
   if (resume)
     sky_client_stream_resume(reader->stream);
+  return status;
+}
+
+static void set_writable(SkyClientReader *reader, bool writable) {
+  pthread_mutex_lock(&reader->lock);
+  reader->writable = writable;
+  pthread_mutex_unlock(&reader->lock);
+}
+
+static void wait_writable(SkyClientReader *reader) {
+  pthread_mutex_lock(&reader->lock);
+  while (!reader->writable && !reader->done)
+    pthread_cond_wait(&reader->changed, &reader->lock);
+  pthread_mutex_unlock(&reader->lock);
+}
+
+SkyStatus sky_client_reader_write(SkyClientReader *reader, const ProtobufCMessage *message) {
+  assert(!sky_rpc_is_io_thread(reader->rpc));
+  for (;;) {
+    set_writable(reader, false); /* a refusal sets it true in its time */
+    SkyStatus status = sky_client_stream_write(reader->stream, message);
+    if (status == sky_status_no_memory() || !sky_status_take(&status, SKY_CODE_RESOURCE_EXHAUSTED))
+      return status;
+    wait_writable(reader);
+  }
+}
+
+void sky_client_reader_close_send(SkyClientReader *reader) {
+  sky_client_stream_close_send(reader->stream);
+}
+
+static SkyStatus read_only_response(SkyClientReader *reader, SkyArena *arena, ProtobufCMessage **ret) {
+  ProtobufCMessage *none = NULL;
+  SKY_TRY(sky_client_reader_next(reader, arena, ret));
+  if (*ret == NULL)
+    return SKY_INTERNAL("the server sent no response message");
+  SKY_TRY(sky_client_reader_next(reader, arena, &none));
+  return none == NULL ? SKY_OK : SKY_INTERNAL("the server sent more than one response message");
+}
+
+SkyStatus sky_client_reader_finish(SkyClientReader *reader, SkyArena *arena, ProtobufCMessage **ret) {
+  ProtobufCMessage *response = NULL;
+  sky_client_reader_close_send(reader);
+  const SkyStatus status = read_only_response(reader, arena, &response);
+  sky_client_reader_close(reader);
+  if (status == SKY_OK)
+    *ret = response;
   return status;
 }
 

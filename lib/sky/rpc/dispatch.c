@@ -80,8 +80,9 @@ static SkyStatus handle(SkyCall *call) {
 static void leave_handler(SkyCall *call) {
   pthread_mutex_lock(&call->lock);
   call->in_handler = false;
-  const bool arrived = call->read_arrived;
-  call->read_arrived = false;
+  const bool arrived = call->read_arrived && !call->read_blocking; /* else another thread waits for it */
+  if (arrived)
+    call->read_arrived = false;
   pthread_mutex_unlock(&call->lock);
   if (arrived)
     sky_call_deliver_read(call);

@@ -38,7 +38,7 @@ static SkyCall *call_create(SkyServer *server) {
   call->server = server;
   call_init_tags(call);
   pthread_mutex_init(&call->lock, NULL);
-  pthread_cond_init(&call->callback_done, NULL);
+  pthread_cond_init(&call->changed, NULL);
   grpc_metadata_array_init(&call->metadata);
   grpc_call_details_init(&call->details);
   sky_arena_init(&call->arena, server->options.max_call_memory);
@@ -52,7 +52,7 @@ static void call_destroy(SkyCall *call) {
   grpc_call_details_destroy(&call->details);
   sky_arena_finish(&call->arena);
   sky_arena_finish(&call->read_arena);
-  pthread_cond_destroy(&call->callback_done);
+  pthread_cond_destroy(&call->changed);
   pthread_mutex_destroy(&call->lock);
   free(call);
 }

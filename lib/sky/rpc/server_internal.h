@@ -63,11 +63,11 @@ struct SkyCall {
   atomic_bool cancelled;
   atomic_bool client_gone; /* cancelled by the client, its connection or its deadline */
 
-  pthread_mutex_t lock; /* guards what follows */
-  pthread_cond_t callback_done;
-  bool ended;            /* the status is known; no callback begins any more */
-  bool in_handler;       /* messages wait until the handler has returned */
-  bool callback_running; /* on the I/O thread */
+  pthread_mutex_t lock;   /* guards what follows */
+  pthread_cond_t changed; /* a callback is done, a message has come or gone, the call is cancelled */
+  bool ended;             /* the status is known; no callback begins any more */
+  bool in_handler;        /* messages wait until the handler has returned */
+  bool callback_running;  /* on the I/O thread */
   bool initial_sent;
   bool send_uncompressed; /* messages, although the call compresses */
   SkyCompression compression;
@@ -83,8 +83,9 @@ struct SkyCall {
   SkyFunction read_function;
   void *read_user;
   bool reading;      /* asked for a message and not yet called back */
-  bool read_arrived; /* it came while the handler was running */
-  bool read_failed;  /* no message because the call failed, not because it ended */
+  bool read_arrived; /* it came while the handler was running, or a thread waits for it */
+  bool read_blocking;
+  bool read_failed; /* no message because the call failed, not because it ended */
   grpc_byte_buffer *read_buffer;
   SkyArena read_arena;
 

@@ -266,6 +266,38 @@ START_TEST(both_streaming) {
 }
 END_TEST
 
+START_TEST(client_streaming_by_a_thread_that_blocks) {
+  SkyClientReader *reader = NULL;
+  M(Choice) *response = NULL;
+  ck_code(M(First_collect_reader_open)(client, &context, &reader), SKY_CODE_OK);
+  for (int i = 1; i <= 10; i++) {
+    M(Scalars) message = M(Scalars_INIT);
+    message.an_int32 = i;
+    ck_code(M(First_collect_reader_write)(reader, &message), SKY_CODE_OK);
+  }
+  ck_code(M(First_collect_reader_finish)(reader, &arena, &response), SKY_CODE_OK);
+  ck_assert_int_eq(response->number, 55);
+}
+END_TEST
+
+START_TEST(both_streaming_by_a_thread_that_blocks) {
+  SkyClientReader *reader = NULL;
+  M(Choice) *message = NULL;
+  ck_code(M(First_chat_reader_open)(client, &context, &reader), SKY_CODE_OK);
+  for (int i = 1; i <= 10; i++) {
+    M(Scalars) request = M(Scalars_INIT);
+    request.an_int32 = i;
+    ck_code(M(First_chat_reader_write)(reader, &request), SKY_CODE_OK);
+    ck_code(M(First_chat_reader_next)(reader, &arena, &message), SKY_CODE_OK);
+    ck_assert_int_eq(message->number, 2 * i);
+  }
+  sky_client_reader_close_send(reader);
+  ck_code(M(First_chat_reader_next)(reader, &arena, &message), SKY_CODE_OK);
+  ck_assert_ptr_null(message);
+  sky_client_reader_close(reader);
+}
+END_TEST
+
 /* ---- descriptors ---- */
 
 START_TEST(descriptors_say_what_the_contract_says) {
@@ -317,5 +349,6 @@ END_TEST
 
 SKY_CHECK_MAIN_WITH("protoc-gen-sky/services", setup, teardown, unary_blocking, unary_asynchronous,
                     no_handler_is_unimplemented, types_of_other_files, server_streaming, server_streaming_by_a_reader,
-                    client_streaming, both_streaming, descriptors_say_what_the_contract_says,
+                    client_streaming, both_streaming, client_streaming_by_a_thread_that_blocks,
+                    both_streaming_by_a_thread_that_blocks, descriptors_say_what_the_contract_says,
                     the_descriptor_set_is_closed)
