@@ -16,7 +16,7 @@ from dev.term import Refusal, paint, coloured, say, step, table
 
 SUMMARY = "build and run all tests"
 
-GROUPS = ("unit", "contracts", "conformance", "interop", "component", "system")  # quickest first, so that a plain mistake shows at once
+GROUPS = ("unit", "contracts", "conformance", "interop", "install", "component", "system")  # quickest first, so that a plain mistake shows at once
 SANITIZED = ("unit", "interop", "component", "system")
 
 
