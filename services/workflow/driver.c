@@ -479,6 +479,7 @@ SkyStatus driver_create(const DriverOptions *options, Driver **ret) {
   pthread_condattr_init(&attributes);
   pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
   pthread_cond_init(&driver->changed, &attributes);
+  pthread_cond_init(&driver->full, &attributes);
   pthread_condattr_destroy(&attributes);
   driver->flights = sky_map_create(options->max_active);
   pthread_cond_init(&driver->has_writes, NULL);
@@ -500,6 +501,7 @@ void driver_destroy(Driver *driver) {
   driver->stopping = true;
   pthread_cond_broadcast(&driver->changed);
   pthread_cond_broadcast(&driver->has_writes);
+  pthread_cond_broadcast(&driver->full);
   while (driver->calls > 0) /* they end by their deadlines */
     pthread_cond_wait(&driver->changed, &driver->lock);
   pthread_mutex_unlock(&driver->lock);
@@ -518,6 +520,7 @@ void driver_destroy(Driver *driver) {
   sky_map_destroy(driver->flights);
   pthread_cond_destroy(&driver->changed);
   pthread_cond_destroy(&driver->has_writes);
+  pthread_cond_destroy(&driver->full);
   pthread_mutex_destroy(&driver->lock);
   free(driver);
 }

@@ -50,6 +50,8 @@ struct Driver {
   SkyMap *flights; /* by id */
   FlightQueue writes;
   pthread_cond_t has_writes;
+  pthread_cond_t full; /* a batch, for who gathers one */
+  bool gathering;
   pthread_t writers[DRIVER_WRITERS];
   unsigned writer_count;
   size_t calls; /* under way */

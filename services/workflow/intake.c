@@ -1,6 +1,6 @@
 #include "workflow/intake.h"
 
-const IntakePolicy intake_default_policy = {.least = 16, .first = 128, .most = 4096, .target_ms = 1000};
+const IntakePolicy intake_default_policy = {.least = 16, .first = 128, .most = 4096, .target_ms = 300};
 
 static const double DECREASE = 0.75;
 static const double QUEUEING = 3;          /* times the quickest: that long is still fine */

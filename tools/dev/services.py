@@ -69,8 +69,10 @@ class Service:
 # ---- services of this project ----
 
 # Taking a request (gateway, ingestion, broker) is what a customer waits for; it keeps its speed while the machine is busy with those taken
-# before, because these weigh a tenth. In Kubernetes CPU requests say the same (docs/performance.md).
+# before, because these weigh a tenth. Last comes the workflow: beginning more must not hold up what has begun. In Kubernetes CPU requests say the same
+# (docs/performance.md).
 _BEHIND = 10
+_BEGINS = 15
 
 
 def _own_environment(setup: Setup, service: Service) -> dict[str, str]:
@@ -168,7 +170,7 @@ SERVICES = (
     _own("package"),
     _own("dronescheduler"),
     _own("delivery"),
-    _own("workflow"),
+    _own("workflow", niceness=_BEGINS),
     _own("ingestion", niceness=0),
     Service("simulator", _simulator_command, _own_environment, ports=("admin",), niceness=_BEHIND),
     Service("gateway", _gateway_command, _gateway_environment, prepare=_gateway_prepare, ports=("http",), health="/healthz", health_port="http",
