@@ -141,9 +141,13 @@ static void keep_metadata(SkyBackendCall *call, const uint8_t *name, size_t name
   if (call->answer_metadata_count == SKY_BACKEND_MAX_METADATA ||
       call->metadata_bytes + name_size + value_size > SKY_BACKEND_MAX_METADATA_BYTES)
     return;
+  if (call->answer_metadata == NULL)
+    call->answer_metadata = ngx_palloc(call->pool, SKY_BACKEND_MAX_METADATA * sizeof(*call->answer_metadata));
+  if (call->answer_metadata == NULL)
+    return;
   call->metadata_bytes += name_size + value_size;
   call->answer_metadata[call->answer_metadata_count++] =
-      (SkyBackendHeader){keep(call, name, name_size), keep(call, value, value_size)};
+      (SkyBackendHeader){.name = keep(call, name, name_size), .value = keep(call, value, value_size)};
 }
 
 static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const uint8_t *name, size_t name_size,
@@ -588,29 +592,42 @@ static ssize_t read_request(nghttp2_session *session, int32_t stream_id, uint8_t
   return (ssize_t)part;
 }
 
-static nghttp2_nv field(SkyStr name, SkyStr value) {
-  return (nghttp2_nv){(uint8_t *)(uintptr_t)name.data, (uint8_t *)(uintptr_t)value.data, name.size, value.size,
-                      NGHTTP2_NV_FLAG_NONE};
+/* nghttp2 copies names and values, because a call may be gone before they are sent, unless the flags say otherwise. */
+static nghttp2_nv field(SkyStr name, SkyStr value, uint8_t flags) {
+  return (nghttp2_nv){(uint8_t *)(uintptr_t)name.data, (uint8_t *)(uintptr_t)value.data, name.size, value.size, flags};
+}
+
+/* A field in static memory. */
+static nghttp2_nv static_field(SkyStr name, SkyStr value) {
+  return field(name, value, NGHTTP2_NV_FLAG_NO_COPY_NAME | NGHTTP2_NV_FLAG_NO_COPY_VALUE);
+}
+
+/* At most eight digits are allowed; that many milliseconds are 27 hours. The text ends at the end of the room. */
+static SkyStr timeout_text(int64_t timeout_ms, char *room, size_t size) {
+  char *at = room + size;
+  *--at = 'm';
+  for (int64_t left = ngx_min(timeout_ms, 99999999); at > room && (left > 0 || at == room + size - 1); left /= 10)
+    *--at = (char)('0' + left % 10);
+  return (SkyStr){at, (size_t)(room + size - at)};
 }
 
 static bool submit(SkyBackend *backend, SkyBackendCall *call) {
   nghttp2_nv fields[8 + SKY_BACKEND_MAX_METADATA];
   size_t count = 0;
-  fields[count++] = field(SKY_STR(":method"), SKY_STR("POST"));
-  fields[count++] = field(SKY_STR(":scheme"), SKY_STR("http"));
-  fields[count++] = field(SKY_STR(":path"), call->path);
-  fields[count++] = field(SKY_STR(":authority"), call->authority);
-  fields[count++] = field(SKY_STR("te"), SKY_STR("trailers"));
-  fields[count++] = field(SKY_STR("content-type"), SKY_STR("application/grpc"));
-  fields[count++] = field(SKY_STR("user-agent"), SKY_STR("skyhook-gateway"));
-  char timeout[24];
-  if (call->timeout_ms > 0) {
-    /* At most eight digits are allowed; that many milliseconds are 27 hours. */
-    const int length = snprintf(timeout, sizeof(timeout), "%lldm", (long long)ngx_min(call->timeout_ms, 99999999));
-    fields[count++] = field(SKY_STR("grpc-timeout"), (SkyStr){timeout, (size_t)length});
-  }
+  fields[count++] = static_field(SKY_STR(":method"), SKY_STR("POST"));
+  fields[count++] = static_field(SKY_STR(":scheme"), SKY_STR("http"));
+  fields[count++] = field(SKY_STR(":path"), call->path, NGHTTP2_NV_FLAG_NO_COPY_NAME);
+  fields[count++] = field(SKY_STR(":authority"), call->authority, NGHTTP2_NV_FLAG_NO_COPY_NAME);
+  fields[count++] = static_field(SKY_STR("te"), SKY_STR("trailers"));
+  fields[count++] = static_field(SKY_STR("content-type"), SKY_STR("application/grpc"));
+  fields[count++] = static_field(SKY_STR("user-agent"), SKY_STR("skyhook-gateway"));
+  char timeout[10];
+  if (call->timeout_ms > 0)
+    fields[count++] = field(SKY_STR("grpc-timeout"), timeout_text(call->timeout_ms, timeout, sizeof(timeout)),
+                            NGHTTP2_NV_FLAG_NO_COPY_NAME);
   for (size_t i = 0; i < call->metadata_count && i < SKY_BACKEND_MAX_METADATA; i++)
-    fields[count++] = field(call->metadata[i].name, call->metadata[i].value);
+    fields[count++] = field(call->metadata[i].name, call->metadata[i].value,
+                            call->metadata[i].is_unique ? NGHTTP2_NV_FLAG_NO_INDEX : NGHTTP2_NV_FLAG_NONE);
   const nghttp2_data_provider provider = {.read_callback = read_request};
   call->slot = slot_for(call, backend);
   if (call->slot == NULL)

@@ -27,6 +27,7 @@ enum {
 typedef struct SkyBackendHeader {
   SkyStr name; /* lower case */
   SkyStr value;
+  bool is_unique; /* the value hardly comes again, so that HPACK need not remember it */
 } SkyBackendHeader;
 
 typedef struct SkyBackendCall SkyBackendCall;
@@ -47,12 +48,11 @@ struct SkyBackendCall {
   void *user;
 
   /* Valid in on_done(). */
-  int grpc_status;       /* a gRPC code; UNAVAILABLE when the peer could not be reached */
-  SkyStr grpc_message;   /* still percent-encoded */
-  SkyStr status_details; /* grpc-status-details-bin, decoded; empty when absent */
-  bool never_processed;  /* the peer certainly did not see the call: it may be tried again elsewhere */
-  SkyBackendHeader
-      answer_metadata[SKY_BACKEND_MAX_METADATA]; /* of headers and trailers, without those of HTTP/2 and gRPC */
+  int grpc_status;                   /* a gRPC code; UNAVAILABLE when the peer could not be reached */
+  SkyStr grpc_message;               /* still percent-encoded */
+  SkyStr status_details;             /* grpc-status-details-bin, decoded; empty when absent */
+  bool never_processed;              /* the peer certainly did not see the call: it may be tried again elsewhere */
+  SkyBackendHeader *answer_metadata; /* of headers and trailers, without those of HTTP/2 and gRPC */
   size_t answer_metadata_count;
 
   /* Private. */

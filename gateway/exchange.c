@@ -37,6 +37,58 @@ static void release_peer(SkyExchange *exchange, ngx_uint_t state) {
     peer->free(peer, peer->data, state);
 }
 
+/*
+ * Memory that transcoding needs in every request is kept from one to the next: an arena and a buffer each for the wire
+ * and for JSON.
+ */
+enum { MAX_KITS = 64, MAX_KEPT_BYTES = 16 * 1024 };
+typedef struct Kit {
+  SkyArena arena;
+  SkyBuf wire, json;
+} Kit;
+static Kit kits[MAX_KITS];
+static size_t kit_count;
+
+static void take_kit(SkyExchange *exchange) {
+  if (kit_count > 0) {
+    const Kit *kit = &kits[--kit_count];
+    exchange->arena = kit->arena;
+    exchange->wire = kit->wire;
+    exchange->json = kit->json;
+    return;
+  }
+  sky_arena_init(&exchange->arena, ARENA_BUDGET);
+  sky_buf_init(&exchange->wire, WIRE_MAX);
+  sky_buf_init(&exchange->json, JSON_MAX);
+}
+
+static bool is_small(const SkyExchange *exchange) {
+  return exchange->arena.used_bytes <= MAX_KEPT_BYTES && exchange->wire.capacity <= MAX_KEPT_BYTES &&
+         exchange->json.capacity <= MAX_KEPT_BYTES;
+}
+
+static void give_back_kit(SkyExchange *exchange) {
+  if (kit_count == MAX_KITS || !is_small(exchange)) {
+    sky_buf_finish(&exchange->wire);
+    sky_buf_finish(&exchange->json);
+    sky_arena_finish(&exchange->arena);
+    return;
+  }
+  sky_arena_reset(&exchange->arena);
+  sky_buf_clear(&exchange->wire);
+  sky_buf_clear(&exchange->json);
+  kits[kit_count++] = (Kit){exchange->arena, exchange->wire, exchange->json};
+}
+
+void sky_exchange_free_kits(void) {
+  for (; kit_count > 0; kit_count--) {
+    Kit *kit = &kits[kit_count - 1];
+    sky_arena_finish(&kit->arena);
+    sky_buf_finish(&kit->wire);
+    sky_buf_finish(&kit->json);
+  }
+}
+
 static void cleanup(void *data) {
   SkyExchange *exchange = data;
   sky_backend_finish(&exchange->call);
@@ -46,9 +98,7 @@ static void cleanup(void *data) {
   if (exchange->heartbeat.timer_set)
     ngx_del_timer(&exchange->heartbeat);
   sky_status_free(exchange->answer_error);
-  sky_buf_finish(&exchange->wire);
-  sky_buf_finish(&exchange->json);
-  sky_arena_finish(&exchange->arena);
+  give_back_kit(exchange);
 }
 
 static void begin_trace(SkyExchange *exchange) {
@@ -60,16 +110,15 @@ static void begin_trace(SkyExchange *exchange) {
 }
 
 static SkyExchange *exchange_create(ngx_http_request_t *r) {
-  SkyExchange *exchange = ngx_pcalloc(r->pool, sizeof(*exchange));
+  SkyExchange *exchange = ngx_palloc(r->pool, sizeof(*exchange));
   ngx_pool_cleanup_t *cleaner = ngx_pool_cleanup_add(r->pool, 0);
   if (exchange == NULL || cleaner == NULL)
     return NULL;
+  ngx_memzero(exchange, offsetof(SkyExchange, metadata)); /* metadata says itself how much of it is in use */
   exchange->r = r;
   exchange->main = ngx_http_get_module_main_conf(r, ngx_http_sky_module);
   exchange->location = ngx_http_get_module_loc_conf(r, ngx_http_sky_module);
-  sky_arena_init(&exchange->arena, ARENA_BUDGET);
-  sky_buf_init(&exchange->wire, WIRE_MAX);
-  sky_buf_init(&exchange->json, JSON_MAX);
+  take_kit(exchange);
   exchange->path = str_of(r->unparsed_uri);
   SkyStr rest = exchange->path, head;
   if (sky_str_cut(&rest, '?', &head))
@@ -207,9 +256,8 @@ static bool init_peer(SkyExchange *exchange) {
   if (!choose_upstream(exchange) || ngx_http_upstream_create(r) != NGX_OK)
     return false;
   ngx_http_upstream_t *u = r->upstream;
-  u->conf = ngx_pcalloc(r->pool, sizeof(*u->conf)); /* peer.init reads next_upstream_tries */
-  if (u->conf == NULL)
-    return false;
+  static ngx_http_upstream_conf_t no_limits; /* peer.init reads next_upstream_tries */
+  u->conf = &no_limits;
   u->peer.log = r->connection->log;
   u->peer.start_time = ngx_current_msec;
   u->upstream = exchange->upstream;
@@ -264,9 +312,9 @@ static void begin_deadline(SkyExchange *exchange) {
   ngx_add_timer(&exchange->deadline, (ngx_msec_t)timeout_ms);
 }
 
-static void add_metadata(SkyExchange *exchange, SkyStr name, SkyStr value) {
+static void add_metadata(SkyExchange *exchange, SkyStr name, SkyStr value, bool is_unique) {
   if (exchange->call.metadata_count < SKY_BACKEND_MAX_METADATA)
-    exchange->metadata[exchange->call.metadata_count++] = (SkyBackendHeader){name, value};
+    exchange->metadata[exchange->call.metadata_count++] = (SkyBackendHeader){name, value, is_unique};
 }
 
 /* Names that the gateway itself speaks by: no client may forge them. */
@@ -281,10 +329,10 @@ static bool is_reserved(SkyStr name) {
 /* Grpc-Metadata-Name: value becomes the metadata name: value. nginx gives lower-case copies of names in lowcase_key. */
 static void collect_metadata(SkyExchange *exchange) {
   static const SkyStr prefix = {"grpc-metadata-", 14};
-  add_metadata(exchange, SKY_STR("traceparent"), sky_str(exchange->traceparent));
+  add_metadata(exchange, SKY_STR("traceparent"), sky_str(exchange->traceparent), true);
   const SkyStr tracestate = request_header(exchange->r, "tracestate");
   if (tracestate.size > 0 && tracestate.size <= 512)
-    add_metadata(exchange, SKY_STR("tracestate"), tracestate);
+    add_metadata(exchange, SKY_STR("tracestate"), tracestate, true);
   for (ngx_list_part_t *part = &exchange->r->headers_in.headers.part; part != NULL; part = part->next) {
     const ngx_table_elt_t *headers = part->elts;
     for (ngx_uint_t i = 0; i < part->nelts; i++) {
@@ -293,7 +341,7 @@ static void collect_metadata(SkyExchange *exchange) {
         continue;
       name = (SkyStr){name.data + prefix.size, name.size - prefix.size};
       if (!is_reserved(name))
-        add_metadata(exchange, name, str_of(headers[i].value));
+        add_metadata(exchange, name, str_of(headers[i].value), false);
     }
   }
 }

@@ -180,6 +180,7 @@ static ngx_int_t postconfiguration(ngx_conf_t *cf) {
 
 static void exit_process(ngx_cycle_t *cycle) {
   sky_backend_close_all();
+  sky_exchange_free_kits();
 }
 
 static ngx_command_t commands[] = {
