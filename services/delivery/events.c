@@ -7,7 +7,7 @@
 
 enum {
   STRANGER_AGE_MS = 60000, /* a mission may begin before the saga has put the delivery; later it never will */
-  WORKERS = 24,            /* each waits for its commit, and commits are shared by those that wait together */
+  WORKERS = 2,             /* they only queue */
   ACK_WAIT_MS = 10000,     /* a process that died must not delay what its drones told for long */
   MAX_DELIVER = 200,
   STOP_TIMEOUT_MS = 5000,
@@ -15,31 +15,56 @@ enum {
   LOAD_TIMEOUT_MS = 1000,
 };
 
+/* One message on its way through the aggregate; in the message's arena. */
+typedef struct News {
+  DeliveryChange change;
+  DeliveryProgress progress;
+  DeliveryService *service;
+  SkyIncoming *incoming;
+} News;
+
 static SkyStatus decide(const void *progress, const DeliveryDocument *document, const DeliveryWork *work,
                         DeliveryDecision *ret) {
   return delivery_progress(document, progress, work, ret);
 }
 
+static void on_changed(void *user, SkyStatus status, const DeliveryDocument *document, bool changed) {
+  const News *news = user;
+  if (sky_status_take(&status, SKY_CODE_NOT_FOUND) &&
+      sky_clock_wall_ms(news->service->aggregate.clock) - news->progress.observe_ms <= STRANGER_AGE_MS)
+    status = sky_status_with_retry_after_ms(SKY_UNAVAILABLE("delivery %s is not there yet", news->change.id), 50);
+  /* An older one is of a saga that was undone before it came to the delivery. */
+  sky_incoming_settle(news->incoming, status);
+}
+
 static SkyStatus on_progress(void *self, SkyIncoming *incoming, const events_DroneMissionProgressed *event) {
   DeliveryService *service = self;
+  SkyArena *arena = sky_incoming_arena(incoming);
   if (!delivery_phase_is_news(live_stage(service->live, event->delivery_id), event->phase))
     return SKY_OK;
-  const int64_t observe_ms = sky_timestamp_ms(event->occur_time);
-  const DeliveryProgress progress = {.drone_id = event->drone_id,
-                                     .phase = event->phase,
-                                     .location = event->location,
-                                     .speed_mps = event->speed_mps,
-                                     .observe_ms = observe_ms,
-                                     .reason = event->reason};
-  DeliveryDocument *document;
-  bool changed;
-  SkyStatus status = delivery_change(&service->aggregate, sky_incoming_context(incoming), event->delivery_id, false,
-                                     decide, &progress, sky_incoming_arena(incoming), &document, &changed);
-  if (!sky_status_take(&status, SKY_CODE_NOT_FOUND))
-    return status;
-  if (sky_clock_wall_ms(service->aggregate.clock) - observe_ms > STRANGER_AGE_MS)
-    return SKY_OK; /* of a saga that was undone before it came to the delivery */
-  return sky_status_with_retry_after_ms(SKY_UNAVAILABLE("delivery %s is not there yet", event->delivery_id), 50);
+  News *news = sky_arena_alloc(arena, sizeof(*news));
+  if (news == NULL)
+    return sky_status_no_memory();
+  *news = (News){.progress = {.drone_id = event->drone_id,
+                              .phase = event->phase,
+                              .location = event->location,
+                              .speed_mps = event->speed_mps,
+                              .observe_ms = sky_timestamp_ms(event->occur_time),
+                              .reason = event->reason},
+                 .service = service,
+                 .incoming = incoming};
+  news->change = (DeliveryChange){.id = event->delivery_id,
+                                  .decide = decide,
+                                  .request = &news->progress,
+                                  .context = sky_incoming_context(incoming),
+                                  .arena = arena,
+                                  .done = on_changed,
+                                  .user = news};
+  const SkyStatus deferred = sky_incoming_defer(incoming);
+  SkyStatus status = delivery_change(&service->aggregate, &news->change);
+  if (status != SKY_OK)
+    sky_incoming_settle(incoming, status);
+  return deferred;
 }
 
 /* Loads a delivery that live data does not know yet. */
@@ -70,21 +95,27 @@ static SkyStatus on_position(void *self, SkyIncoming *incoming, const events_Dro
   return SKY_OK;
 }
 
-/* What another replica has changed; what this one has changed is known already. */
+/* What another replica has changed; what this one has changed is known already, and what nobody watches need not be. */
+static SkyStatus refresh_older(DeliveryService *service, SkyIncoming *incoming, const char *id, uint64_t version) {
+  if (!live_is_older(service->live, id, (int64_t)version))
+    return SKY_OK;
+  return refresh(service, sky_incoming_context(incoming), id);
+}
+
 static SkyStatus on_departed(void *self, SkyIncoming *incoming, const events_DeliveryDeparted *event) {
-  return refresh(self, sky_incoming_context(incoming), event->delivery_id);
+  return refresh_older(self, incoming, event->delivery_id, event->version);
 }
 
 static SkyStatus on_picked_up(void *self, SkyIncoming *incoming, const events_DeliveryPickedUp *event) {
-  return refresh(self, sky_incoming_context(incoming), event->delivery_id);
+  return refresh_older(self, incoming, event->delivery_id, event->version);
 }
 
 static SkyStatus on_completed(void *self, SkyIncoming *incoming, const events_DeliveryCompleted *event) {
-  return refresh(self, sky_incoming_context(incoming), event->delivery_id);
+  return refresh_older(self, incoming, event->delivery_id, event->version);
 }
 
 static SkyStatus on_cancelled(void *self, SkyIncoming *incoming, const events_DeliveryCancelled *event) {
-  return refresh(self, sky_incoming_context(incoming), event->delivery_id);
+  return refresh_older(self, incoming, event->delivery_id, event->version);
 }
 
 SkyStatus delivery_events_start(DeliveryEvents *events, SkyBus *bus, DeliveryService *service) {

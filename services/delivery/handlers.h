@@ -19,8 +19,8 @@ typedef struct DeliveryService {
 /* service must outlive the server. */
 SkyServiceBinding delivery_service_bind(DeliveryService *service);
 
-/* present.c: a stored delivery as its readers see it. */
-SKY_MUST_USE SkyStatus delivery_present(DeliveryService *service, SkyCall *call, DeliveryDocument *document,
+/* present.c: a delivery as its readers see it. *ret borrows from the document, which stays as it is. */
+SKY_MUST_USE SkyStatus delivery_present(DeliveryService *service, SkyCall *call, const DeliveryDocument *document,
                                         delivery_Delivery **ret);
 
 /* queries.c */

@@ -25,6 +25,7 @@ typedef struct Entry {
   Watcher *watchers;
   common_DeliveryStage stage;
   uint64_t version;
+  int64_t log_version;
   uint64_t updates; /* positions told since the last change of stage */
   bool picked_up;
   SkyPoint pickup, dropoff;
@@ -225,6 +226,7 @@ static void take_document(Entry *entry, const DeliveryDocument *document) {
   const delivery_DeliveryStatus *status = delivery->status;
   entry->stage = status->stage;
   entry->version = status->version;
+  entry->log_version = document->log_version;
   entry->updates = 0;
   entry->picked_up = delivery->pickup_time != NULL;
   if (delivery->order != NULL) {
@@ -340,6 +342,14 @@ common_DeliveryStage live_stage(Live *live, const char *id) {
   const common_DeliveryStage stage = entry == NULL ? common_DELIVERY_STAGE_UNSPECIFIED : entry->stage;
   pthread_mutex_unlock(&live->mutex);
   return stage;
+}
+
+bool live_is_older(Live *live, const char *id, int64_t log_version) {
+  pthread_mutex_lock(&live->mutex);
+  const Entry *entry = sky_map_get(live->entries, sky_str(id));
+  const bool older = entry != NULL && entry->log_version < log_version;
+  pthread_mutex_unlock(&live->mutex);
+  return older;
 }
 
 SkyStatus live_overlay(Live *live, const char *id, delivery_DeliveryStatus *status, SkyArena *arena) {

@@ -29,6 +29,9 @@ bool live_position(Live *live, const events_DronePositionChanged *event, const E
  * old news. */
 common_DeliveryStage live_stage(Live *live, const char *id);
 
+/* The delivery is known here, but not as its log was at that version. */
+bool live_is_older(Live *live, const char *id, int64_t log_version);
+
 /* Puts what is known into a stored status. Allocates in the arena. */
 SKY_MUST_USE SkyStatus live_overlay(Live *live, const char *id, delivery_DeliveryStatus *status, SkyArena *arena);
 

@@ -15,9 +15,15 @@ static SkyStatus add_confirmation(DeliveryService *service, SkyCall *call, deliv
   return SKY_OK;
 }
 
-SkyStatus delivery_present(DeliveryService *service, SkyCall *call, DeliveryDocument *document,
+SkyStatus delivery_present(DeliveryService *service, SkyCall *call, const DeliveryDocument *document,
                            delivery_Delivery **ret) {
-  delivery_Delivery *delivery = document->delivery;
+  delivery_Delivery *delivery = sky_arena_alloc(sky_call_arena(call), sizeof(*delivery));
+  delivery_DeliveryStatus *status = sky_arena_alloc(sky_call_arena(call), sizeof(*status));
+  if (delivery == NULL || status == NULL)
+    return sky_status_no_memory();
+  *delivery = *document->delivery;
+  *status = *document->delivery->status;
+  delivery->status = status;
   char key[TRACKING_KEY_SIZE];
   tracking_key(&service->tracking, document->id, key);
   delivery->tracking_key = sky_call_strdup(call, key);

@@ -93,6 +93,7 @@ SkyStatus delivery_list(void *self, SkyCall *call, const delivery_ListDeliveries
   if (request->to != NULL)
     query.to = SKY_V_TIME(timestamp_ns(request->to));
   SkyPage page;
+  SKY_TRY(delivery_project_all(&service->aggregate, sky_call_context(call))); /* who has changed one sees it */
   SKY_TRY(sky_store_find(service->aggregate.store, sky_call_context(call), &delivery_documents, &query, arena, &page));
   response->deliveries = sky_arena_alloc(arena, page.count * sizeof(*response->deliveries));
   if (response->deliveries == NULL)
@@ -161,6 +162,7 @@ SkyStatus delivery_get_summary(void *self, SkyCall *call, const delivery_GetSumm
                     .to = SKY_V_TIME(sky_unix_ns(
                         sky_time_from_civil(request->year + december, december ? 1 : request->month + 1, 1), 0)),
                     .page_size = SKY_PAGE_MAX};
+  SKY_TRY(delivery_project_all(&((DeliveryService *)self)->aggregate, sky_call_context(call)));
   month->year = request->year;
   month->month = request->month;
   summary->owner_id = request->owner_id;

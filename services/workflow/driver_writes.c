@@ -120,7 +120,7 @@ static void append_records(Batch *batch, const SkyContext *context) {
     Write *write = &batch->writes[i];
     if (write->status != SKY_OK)
       continue;
-    appends[count] = (SkyAppendTo){write->id, write->record_version, write->appends, write->count};
+    appends[count] = (SkyAppendTo){write->id, write->record_version, write->appends, write->count, NULL};
     writes[count++] = write;
   }
   if (count == 0)

@@ -191,6 +191,15 @@ SkyStatus sky_event_log_load(SkyEventLog *log, const SkyContext *context, const 
   return sky_event_log_load_after(log, context, aggregate_id, 0, arena, visit, user, ret_version);
 }
 
+/* ---- projecting ---- */
+
+SkyStatus sky_event_log_project(SkyEventLog *log, const SkyContext *context, const char *aggregate_id) {
+  const SkyEventLogOptions *options = &log->options;
+  if (options->project != NULL)
+    return options->project(options->self, context, aggregate_id);
+  return options->project_later == NULL ? SKY_OK : options->project_later(options->self, context, &aggregate_id, 1);
+}
+
 /* ---- appending ---- */
 
 static bool is_declared(const SkyEventLog *log, const SkyEventType *wanted) {
@@ -230,7 +239,7 @@ static SkyStatus fill_event(const SkyAppend *append, SkyArena *arena, Google__Pr
   return SKY_OK;
 }
 
-static SkyStatus fill_times(const SkyEventLog *log, const SkyContext *context, SkyArena *arena,
+static SkyStatus fill_times(const SkyEventLog *log, const SkyTrace *trace, SkyArena *arena,
                             sky_log_EventRecord *record) {
   const int64_t now_ns = sky_clock_wall_ns(log->options.clock);
   record->create_time = sky_arena_alloc(arena, sizeof(*record->create_time));
@@ -240,7 +249,7 @@ static SkyStatus fill_times(const SkyEventLog *log, const SkyContext *context, S
   google__protobuf__timestamp__init(record->create_time);
   record->create_time->seconds = now_ns / SKY_NS_PER_S;
   record->create_time->nanos = (int32_t)(now_ns % SKY_NS_PER_S / SKY_NS_PER_MS * SKY_NS_PER_MS); /* dates are in ms */
-  sky_trace_format(&context->trace, traceparent);
+  sky_trace_format(trace, traceparent);
   record->traceparent = traceparent;
   return SKY_OK;
 }
@@ -258,7 +267,7 @@ static SkyStatus make_record(const SkyEventLog *log, const SkyContext *context, 
   record->events = sky_arena_alloc(arena, append->count * sizeof(*record->events));
   if (record->id == NULL || record->aggregate_id == NULL || record->events == NULL)
     return sky_status_no_memory();
-  SKY_TRY(fill_times(log, context, arena, record));
+  SKY_TRY(fill_times(log, append->trace == NULL ? &context->trace : append->trace, arena, record));
   for (size_t i = 0; i < append->count; i++)
     SKY_TRY(fill_event(&append->events[i], arena, &record->events[i]));
   record->n_events = append->count;
@@ -332,7 +341,8 @@ SkyStatus sky_event_log_append_many(SkyEventLog *log, const SkyContext *context,
 
 SkyStatus sky_event_log_append(SkyEventLog *log, const SkyContext *context, const char *aggregate_id,
                                int64_t expected_version, const SkyAppend *events, size_t count) {
-  const SkyAppendTo append = {aggregate_id, expected_version, events, count};
+  const SkyAppendTo append = {
+      .aggregate_id = aggregate_id, .expected_version = expected_version, .events = events, .count = count};
   SkyStatus result = SKY_OK;
   SKY_TRY(sky_event_log_append_many(log, context, &append, 1, &result));
   return result;

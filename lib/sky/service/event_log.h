@@ -6,6 +6,7 @@
  * That is atomic on every store. A record carries the events to publish, so change and outbox are one insert. After the
  * insert the log projects (brings read models up to date), publishes in order and then marks the record published; what
  * a crash leaves unmarked is projected and published again by the sweeper. So projection and consumers are idempotent.
+ * Marks are written some moments later, for many records at once.
  *
  * Thread-safe. Calls block: for worker threads.
  */
@@ -25,6 +26,11 @@ typedef struct SkyEventLogOptions {
   const SkyEventType *const *types; /* NULL-terminated: every event that is ever appended */
   /* Brings the read model of one aggregate up to date with the log. Idempotent, may run twice at once. May be NULL. */
   SkyStatus (*project)(void *self, const SkyContext *context, const char *aggregate_id);
+  /*
+   * The same for many aggregates at once, in the background, after publication and before the records are marked:
+   * instead of project, for who can read what the read model does not have yet. No id is NULL; one may come twice.
+   */
+  SkyStatus (*project_later)(void *self, const SkyContext *context, const char *const *aggregate_ids, size_t count);
   void *self;
   size_t max_pending; /* records waiting for publication in memory; more are left to the sweeper; 0: 4096 */
 } SkyEventLogOptions;
@@ -72,9 +78,10 @@ typedef struct SkyAppend {
 
 /*
  * Appends events as one record after expected_version (0: the aggregate is new), which must be the version that was
- * loaded. ABORTED when somebody else did meanwhile. Returns when the record is durable and projected; publication
- * follows in the background. A projection that fails is no error of the append, because the record stands: the sweeper
- * projects and publishes it. After DEADLINE_EXCEEDED or UNAVAILABLE the record may stand as well: loading tells.
+ * loaded. ABORTED when somebody else did meanwhile. Returns when the record is durable and projected (unless that is
+ * left for later); publication follows in the background. A projection that fails is no error of the append, because
+ * the record stands: the sweeper projects and publishes it. After DEADLINE_EXCEEDED or UNAVAILABLE the record may stand
+ * as well: loading tells.
  */
 SKY_MUST_USE SkyStatus sky_event_log_append(SkyEventLog *log, const SkyContext *context, const char *aggregate_id,
                                             int64_t expected_version, const SkyAppend *events, size_t count);
@@ -85,6 +92,7 @@ typedef struct SkyAppendTo {
   int64_t expected_version;
   const SkyAppend *events;
   size_t count;
+  const SkyTrace *trace; /* of the change; NULL: the context's */
 } SkyAppendTo;
 
 /*

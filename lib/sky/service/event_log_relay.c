@@ -5,6 +5,10 @@
  * Events of one aggregate go out in order, each after the one before it was confirmed (a lane); aggregates do not wait
  * for one another. A record whose predecessor another process has appended waits for that to be published. What fails
  * is dropped here, lane and all: the sweeper publishes it in order.
+ *
+ * Waking the thread for every confirmation would cost more than the confirmation: it looks by itself every few
+ * milliseconds while any is expected. Marks wait a moment longer, so that many share a commit; a crash meanwhile costs
+ * repeats, which the broker and the consumers drop.
  */
 #include <sky/service/event_log_internal.h>
 
@@ -20,6 +24,9 @@ enum {
   KNOWN_MAX = 8192,              /* aggregates whose last published version is remembered */
   TRIES = 6, /* looks at a predecessor that is not published yet: 10 ms to 320 ms, 630 ms together */
   FIRST_WAIT_MS = 10,
+  FIRST_LOOK_MS = 4, /* for confirmations; longer each time there was none */
+  LAST_LOOK_MS = 128,
+  MARK_DELAY_MS = 200,
   STORE_TIMEOUT_MS = 10000,
   PUBLISH_TIMEOUT_MS = 30000,
 };
@@ -54,12 +61,15 @@ struct SkyEventRelay {
   List waiting;  /* for their predecessor */
   Pending *marks[SKY_EVENT_LOG_MARKS];
   size_t mark_count;
+  int64_t mark_ns;  /* when the marks are written at the latest */
   size_t in_flight; /* publications whose callback has not been seen */
+  int64_t look_ms;  /* from one look for confirmations to the next */
 
   pthread_mutex_t lock; /* guards what follows */
   pthread_cond_t changed;
   List added, published;
   size_t pending;
+  bool asleep; /* the thread waits, and nobody has woken it */
   bool stopping;
 };
 
@@ -115,7 +125,9 @@ void sky_event_relay_add(SkyEventRelay *relay, const sky_log_EventRecord *record
   if (has_room) {
     relay->pending++;
     push(&relay->added, pending);
-    pthread_cond_signal(&relay->changed);
+    if (relay->asleep)
+      pthread_cond_signal(&relay->changed);
+    relay->asleep = false; /* one wake-up is enough */
   }
   pthread_mutex_unlock(&relay->lock);
   if (!has_room)
@@ -138,6 +150,16 @@ static void forget(SkyEventRelay *relay, Pending *pending) {
   pthread_mutex_unlock(&relay->lock);
 }
 
+static SkyStatus project_marked(SkyEventRelay *relay, const SkyContext *context) {
+  const SkyEventLogOptions *options = &relay->log->options;
+  const char *ids[SKY_EVENT_LOG_MARKS];
+  if (options->project_later == NULL)
+    return SKY_OK;
+  for (size_t i = 0; i < relay->mark_count; i++)
+    ids[i] = relay->marks[i]->record->aggregate_id;
+  return options->project_later(options->self, context, ids, relay->mark_count);
+}
+
 static void flush_marks(SkyEventRelay *relay) {
   if (relay->mark_count == 0)
     return;
@@ -148,8 +170,13 @@ static void flush_marks(SkyEventRelay *relay) {
   }
   const SkyContext background = sky_context_background();
   const SkyContext context = sky_context_with_timeout_ms(&background, STORE_TIMEOUT_MS);
+  SkyStatus status = project_marked(relay, &context);
+  if (status == SKY_OK)
+    status = sky_event_log_mark(relay->log, &context, replacements, relay->mark_count);
+  else
+    atomic_fetch_add(&relay->log->project_failed, relay->mark_count);
   /* What cannot be marked is published once more by the sweeper; the broker or the consumer drops the repeat. */
-  sky_status_free(sky_event_log_mark(relay->log, &context, replacements, relay->mark_count));
+  sky_status_free(status);
   for (size_t i = 0; i < relay->mark_count; i++)
     forget(relay, relay->marks[i]);
   relay->mark_count = 0;
@@ -191,7 +218,6 @@ static void on_published(void *user, SkyStatus status, const SkyConfirmation *co
   pending->outcome = status;
   pthread_mutex_lock(&relay->lock);
   push(&relay->published, pending);
-  pthread_cond_signal(&relay->changed);
   pthread_mutex_unlock(&relay->lock);
 }
 
@@ -276,6 +302,8 @@ static void on_added(SkyEventRelay *relay, Pending *pending) {
 /* ---- after a publication ---- */
 
 static void mark_later(SkyEventRelay *relay, Pending *pending) {
+  if (relay->mark_count == 0)
+    relay->mark_ns = sky_clock_monotonic_ns(sky_clock_system_borrow()) + MARK_DELAY_MS * SKY_NS_PER_MS;
   relay->marks[relay->mark_count++] = pending;
   if (relay->mark_count == SKY_EVENT_LOG_MARKS)
     flush_marks(relay);
@@ -325,15 +353,29 @@ static int64_t retry_waiting(SkyEventRelay *relay) {
   return next_ns;
 }
 
+static int64_t least(int64_t a, int64_t b) {
+  return a < b ? a : b;
+}
+
+/* When there is something to do, if nothing is added before: a record to look at again, confirmations, marks. */
+static int64_t next_look_ns(const SkyEventRelay *relay, int64_t retry_ns) {
+  int64_t next_ns = relay->mark_count > 0 ? least(retry_ns, relay->mark_ns) : retry_ns;
+  if (relay->in_flight > 0)
+    next_ns = least(next_ns, sky_clock_monotonic_ns(sky_clock_system_borrow()) + relay->look_ms * SKY_NS_PER_MS);
+  return next_ns;
+}
+
 /* With the lock held. */
 static void wait_for_work(SkyEventRelay *relay, int64_t until_ns) {
   const struct timespec until = {.tv_sec = until_ns / SKY_NS_PER_S, .tv_nsec = until_ns % SKY_NS_PER_S};
-  while (relay->added.first == NULL && relay->published.first == NULL && !(relay->stopping && relay->in_flight == 0)) {
+  relay->asleep = true;
+  while (relay->added.first == NULL && !(relay->stopping && relay->in_flight == 0)) {
     if (until_ns == INT64_MAX)
       pthread_cond_wait(&relay->changed, &relay->lock);
     else if (pthread_cond_timedwait(&relay->changed, &relay->lock, &until) != 0)
-      return;
+      break;
   }
+  relay->asleep = false;
 }
 
 static void work(SkyEventRelay *relay, List added, List published) {
@@ -344,21 +386,33 @@ static void work(SkyEventRelay *relay, List added, List published) {
     on_added(relay, pending);
 }
 
+static bool marks_are_due(const SkyEventRelay *relay) {
+  return relay->mark_count > 0 && sky_clock_monotonic_ns(sky_clock_system_borrow()) >= relay->mark_ns;
+}
+
 /* Stops when told, once every publication in progress has ended; what is not published then is the sweeper's. */
 static void *relay_thread(void *user) {
   SkyEventRelay *relay = user;
-  int64_t next_ns = INT64_MAX;
+  int64_t retry_ns = INT64_MAX;
   bool stopping = false;
+  relay->look_ms = FIRST_LOOK_MS;
   while (!stopping || relay->in_flight > 0) {
+    const int64_t until_ns = next_look_ns(relay, retry_ns);
     pthread_mutex_lock(&relay->lock);
-    wait_for_work(relay, next_ns);
+    wait_for_work(relay, until_ns);
     const List added = take_all(&relay->added), published = take_all(&relay->published);
     stopping = relay->stopping;
     pthread_mutex_unlock(&relay->lock);
+    if (published.first != NULL || added.first != NULL)
+      relay->look_ms = FIRST_LOOK_MS;
+    else
+      relay->look_ms = least(relay->look_ms * 2, LAST_LOOK_MS);
     work(relay, added, published);
-    next_ns = retry_waiting(relay);
-    flush_marks(relay);
+    retry_ns = retry_waiting(relay);
+    if (stopping || marks_are_due(relay))
+      flush_marks(relay);
   }
+  flush_marks(relay);
   return NULL;
 }
 

@@ -52,13 +52,11 @@ static SkyStatus sweep_record(Sweep *sweep, const Entry *entry) {
 
 /* The unpublished records of one aggregate in a page, in order. */
 static SkyStatus sweep_aggregate(Sweep *sweep, const Entry *entries, size_t count) {
-  const SkyEventLogOptions *options = &sweep->log->options;
   bool is_next;
   SKY_TRY(sky_event_log_is_next(sweep->log, sweep->context, entries[0].record, sweep->arena, &is_next));
   if (!is_next)
     return SKY_OK;
-  if (options->project != NULL)
-    SKY_TRY(options->project(options->self, sweep->context, entries[0].record->aggregate_id));
+  SKY_TRY(sky_event_log_project(sweep->log, sweep->context, entries[0].record->aggregate_id));
   for (size_t i = 0; i < count; i++) {
     if (i > 0 && entries[i].record->version != entries[i - 1].record->version + 1)
       return SKY_OK;

@@ -340,7 +340,8 @@ START_TEST(append_many_answers_for_each) {
   assert_ok(append("taken", 0, 0, 1));
   Storetest__Item item = STORETEST__ITEM__INIT;
   const SkyAppend fine = {&item_event, &item.base}, wrong = {&document_event, &item.base};
-  const SkyAppendTo appends[] = {{"a", 0, &fine, 1}, {"taken", 0, &fine, 1}, {"b", 0, &wrong, 1}, {"c", 0, &fine, 1}};
+  const SkyAppendTo appends[] = {
+      {"a", 0, &fine, 1, NULL}, {"taken", 0, &fine, 1, NULL}, {"b", 0, &wrong, 1, NULL}, {"c", 0, &fine, 1, NULL}};
   SkyStatus results[4];
   assert_ok(sky_event_log_append_many(log_, &context, appends, 4, results));
   assert_ok(results[0]);

@@ -1,0 +1,190 @@
+/*
+ * Projecting: the read model (documents for lists and sums, and snapshots to fold from) follows the log, many
+ * deliveries in one commit. A document is written from the fold in memory; where that is not known, or another process
+ * was faster, from the log.
+ */
+#include <stdlib.h>
+
+#include <sky/codec/message.h>
+
+#include "delivery/aggregate.h"
+#include "delivery/store.h"
+
+enum { MAX_TRIES = 10, BATCH = 256, ARENA_BYTES = 64 << 20, ONE_ARENA_BYTES = 4 << 20 };
+
+/* ---- one, from the log ---- */
+
+static SkyStatus project_once(DeliveryAggregate *aggregate, const SkyContext *context, const char *id,
+                              SkyArena *arena) {
+  DeliveryDocument *document;
+  int64_t stored, projected;
+  SKY_TRY(delivery_fold_stored(aggregate, context, id, arena, &document, &stored, &projected));
+  if (document->delivery == NULL || document->log_version == projected)
+    return SKY_OK;
+  return stored == 0 ? sky_store_insert(aggregate->store, context, &delivery_documents, &document->base)
+                     : sky_store_replace(aggregate->store, context, &delivery_documents, &document->base, stored, NULL);
+}
+
+static SkyStatus project_one(DeliveryAggregate *aggregate, const SkyContext *context, const char *id) {
+  SkyArena arena;
+  sky_arena_init(&arena, ONE_ARENA_BYTES);
+  SkyStatus status = SKY_OK;
+  for (int i = 0; i < MAX_TRIES; i++) {
+    sky_arena_reset(&arena);
+    status = project_once(aggregate, context, id, &arena);
+    if (!sky_status_take(&status, SKY_CODE_ABORTED) && !sky_status_take(&status, SKY_CODE_ALREADY_EXISTS))
+      break;
+  }
+  sky_arena_finish(&arena);
+  return status;
+}
+
+/* ---- many, from memory ---- */
+
+/* Documents as they were when they were taken. */
+typedef struct Batch {
+  SkyArena arena;
+  const ProtobufCMessage *inserts[BATCH];
+  SkyReplacement replacements[BATCH];
+  size_t insert_count, replacement_count;
+} Batch;
+
+static bool is_full(const Batch *batch) {
+  return batch->insert_count + batch->replacement_count == BATCH;
+}
+
+/* With the mutex. */
+static SkyStatus take(Batch *batch, const DeliveryFold *fold) {
+  ProtobufCMessage *copy;
+  SKY_TRY(sky_message_copy(&fold->document->base, &batch->arena, &copy));
+  if (fold->stored == 0)
+    batch->inserts[batch->insert_count++] = copy;
+  else
+    batch->replacements[batch->replacement_count++] = (SkyReplacement){copy, fold->stored};
+  return SKY_OK;
+}
+
+/* The read model has the document. A delivery that has ended is not needed in memory any more. */
+static void note_written(DeliveryAggregate *aggregate, const ProtobufCMessage *message, int64_t version) {
+  const DeliveryDocument *document = (const DeliveryDocument *)message;
+  pthread_mutex_lock(folds_mutex(aggregate->folds));
+  DeliveryFold *fold = folds_look(aggregate->folds, document->id);
+  if (fold != NULL) {
+    fold->stored = version;
+    fold->projected = document->log_version;
+    fold->gone |= !document->active && fold->document->log_version == document->log_version;
+  }
+  pthread_mutex_unlock(folds_mutex(aggregate->folds));
+}
+
+/* Somebody else has written it, or it is not known who. */
+static SkyStatus write_again(DeliveryAggregate *aggregate, const SkyContext *context, const ProtobufCMessage *message) {
+  const char *id = ((const DeliveryDocument *)message)->id;
+  pthread_mutex_lock(folds_mutex(aggregate->folds));
+  DeliveryFold *fold = folds_look(aggregate->folds, id);
+  if (fold != NULL)
+    fold->gone = fold->lost = true;
+  pthread_mutex_unlock(folds_mutex(aggregate->folds));
+  return project_one(aggregate, context, id);
+}
+
+static SkyStatus settle(DeliveryAggregate *aggregate, const SkyContext *context, const ProtobufCMessage *message,
+                        int64_t version, SkyStatus result) {
+  if (sky_status_take(&result, SKY_CODE_ABORTED) || sky_status_take(&result, SKY_CODE_ALREADY_EXISTS))
+    return write_again(aggregate, context, message);
+  if (result == SKY_OK)
+    note_written(aggregate, message, version);
+  return result;
+}
+
+static void keep_first(SkyStatus *first, SkyStatus status) {
+  if (*first == SKY_OK)
+    *first = status;
+  else
+    sky_status_free(status);
+}
+
+static SkyStatus write_batch(DeliveryAggregate *aggregate, const SkyContext *context, const Batch *batch) {
+  SkyStatus results[BATCH] = {0};
+  SkyStatus first = SKY_OK;
+  SKY_TRY(sky_store_insert_many(aggregate->store, context, &delivery_documents, batch->inserts, batch->insert_count,
+                                results));
+  for (size_t i = 0; i < batch->insert_count; i++)
+    keep_first(&first, settle(aggregate, context, batch->inserts[i], 1, results[i]));
+  SkyStatus whole = sky_store_replace_many(aggregate->store, context, &delivery_documents, batch->replacements,
+                                           batch->replacement_count, results);
+  if (whole != SKY_OK) {
+    keep_first(&first, whole);
+    return first;
+  }
+  for (size_t i = 0; i < batch->replacement_count; i++)
+    keep_first(&first, settle(aggregate, context, batch->replacements[i].document,
+                              batch->replacements[i].expected_version + 1, results[i]));
+  return first;
+}
+
+static Batch *batch_create(void) {
+  Batch *batch = calloc(1, sizeof(*batch));
+  if (batch != NULL)
+    sky_arena_init(&batch->arena, ARENA_BYTES);
+  return batch;
+}
+
+static void batch_destroy(Batch *batch) {
+  sky_arena_finish(&batch->arena);
+  free(batch);
+}
+
+/* ---- interface; the mutex of projecting keeps a document from being written twice at once ---- */
+
+static SkyStatus take_behind(DeliveryAggregate *aggregate, Batch *batch) {
+  SkyStatus status = SKY_OK;
+  pthread_mutex_lock(folds_mutex(aggregate->folds));
+  for (const DeliveryFold *fold = folds_next_behind(aggregate->folds, NULL);
+       fold != NULL && status == SKY_OK && !is_full(batch); fold = folds_next_behind(aggregate->folds, fold))
+    status = take(batch, fold);
+  pthread_mutex_unlock(folds_mutex(aggregate->folds));
+  return status;
+}
+
+static SkyStatus project_behind(DeliveryAggregate *aggregate, const SkyContext *context, bool *ret_more) {
+  Batch *batch = batch_create();
+  if (batch == NULL)
+    return sky_status_no_memory();
+  SkyStatus status = take_behind(aggregate, batch);
+  *ret_more = is_full(batch);
+  if (status == SKY_OK)
+    status = write_batch(aggregate, context, batch);
+  batch_destroy(batch);
+  return status;
+}
+
+SkyStatus delivery_project_all(DeliveryAggregate *aggregate, const SkyContext *context) {
+  SkyStatus status = SKY_OK;
+  bool more = true;
+  pthread_mutex_lock(&aggregate->projecting);
+  while (status == SKY_OK && more)
+    status = project_behind(aggregate, context, &more);
+  pthread_mutex_unlock(&aggregate->projecting);
+  return status;
+}
+
+static bool is_projected(DeliveryAggregate *aggregate, const char *id) {
+  pthread_mutex_lock(folds_mutex(aggregate->folds));
+  const DeliveryFold *fold = folds_look(aggregate->folds, id);
+  const bool projected = fold != NULL && !fold->lost;
+  pthread_mutex_unlock(folds_mutex(aggregate->folds));
+  return projected;
+}
+
+SkyStatus delivery_project(void *self, const SkyContext *context, const char *const *ids, size_t count) {
+  DeliveryAggregate *aggregate = self;
+  SkyStatus first = delivery_project_all(aggregate, context);
+  pthread_mutex_lock(&aggregate->projecting);
+  for (size_t i = 0; i < count && first == SKY_OK; i++) {
+    if (!is_projected(aggregate, ids[i]))
+      first = project_one(aggregate, context, ids[i]);
+  }
+  pthread_mutex_unlock(&aggregate->projecting);
+  return first;
+}
