@@ -106,6 +106,9 @@ static void check_field(Model *model, const File *file, const Message *message, 
     sky_model_error(model, file, where, "\"%s\" is a word of the C compiler or library that no field can have", member);
   if (field->type == TYPE(GROUP))
     sky_model_error(model, file, where, "groups are not supported; use a message");
+  if (field->default_value != NULL && (field->type == TYPE(DOUBLE) || field->type == TYPE(FLOAT)) &&
+      strpbrk(field->default_value, "nN") != NULL) /* nan, inf, -inf */
+    sky_model_error(model, file, where, "the default %s is not supported", field->default_value);
   if (field->label == LABEL(REQUIRED))
     sky_model_error(model, file, where, "proto2's `required` is not supported; use buf.validate's required rule");
   if (field->options != NULL && field->options->base.n_unknown_fields > 0)
@@ -121,6 +124,19 @@ static void check_field(Model *model, const File *file, const Message *message, 
   }
 }
 
+/* Extensions that declare options say something to plugins; all others would be lost, for C has no place for them. */
+static void check_extensions(Model *model, const File *file, const char *scope, FieldProto *const *extensions,
+                             size_t count) {
+  for (size_t i = 0; i < count; i++) {
+    const SkyStr extended = sky_str(extensions[i]->extendee + 1); /* behind its leading dot */
+    if (sky_str_starts_with(extended, SKY_STR("google.protobuf.")) && sky_str_ends_with(extended, SKY_STR("Options")))
+      continue;
+    const char *where = sky_gen_printf(model->arena, "%s%s%s", scope, *scope ? "." : "", extensions[i]->name);
+    sky_model_error(model, file, where, "extensions of messages are not supported; give %.*s the field itself",
+                    SKY_STR_ARGS(extended));
+  }
+}
+
 static void check_message(Model *model, const File *file, const Message *message) {
   for (size_t i = 0; i < message->proto->n_field; i++)
     check_field(model, file, message, message->proto->field[i]);
@@ -129,6 +145,7 @@ static void check_message(Model *model, const File *file, const Message *message
     check_companion(model, file, message,
                     sky_gen_printf(model->arena, "%s_case", sky_names_c_lower(model->arena, name)), name);
   }
+  check_extensions(model, file, message->full_name, message->proto->extension, message->proto->n_extension);
 }
 
 /* ---- messages ---- */
@@ -362,6 +379,8 @@ void sky_emit_message_header(Model *model, File *file, SkyBuf *out) {
   sky_buf_append_byte(out, '\n');
   for (size_t i = 0; i < file->enum_count; i++)
     emit_enum(file->enums[i], out);
+  check_extensions(model, file, file->proto->package == NULL ? "" : file->proto->package, file->proto->extension,
+                   file->proto->n_extension);
   for (size_t i = 0; i < file->message_count; i++) {
     check_message(model, file, file->messages[i]);
     emit_typedef(model, file->messages[i], out);

@@ -70,6 +70,10 @@ CASES = {
     "event with a wildcard": (
         'message A { option (sky.options.v1.event) = {subject: "a.*" aggregate_id_field: "x" event_id_field: "x"}; string x = 1; }',
         'test.v1.A: "a.*" is not a subject to publish on'),
+    "option declared beside a mistake": (
+        "import 'google/protobuf/descriptor.proto'; message A { extend google.protobuf.FieldOptions { optional string note = 75001; } }"
+        " message B { int32 unix = 1; }",  # options may be declared: only the second is refused
+        'bad.proto: test.v1.B.unix: "unix" is a word of the C compiler'),
     "several at once": (
         "message A { int32 unix = 1; int32 errno = 2; }",
         "is a word of the C compiler or library that no field can have\nbad.proto: test.v1.A.errno:"),
@@ -80,6 +84,15 @@ PROTO2 = {
     "fields that differ in case": (
         "message A { optional int32 x = 1; optional int32 X = 2; }", "bad.proto: test.v1.A.x: differs from X only in case"),
     "required": ("message A { required int32 x = 1; }", "test.v1.A.x: proto2's `required` is not supported"),
+    "extension": (
+        "message A { extensions 100 to 199; } extend A { optional int32 x = 100; }",
+        "bad.proto: test.v1.x: extensions of messages are not supported; give test.v1.A the field itself"),
+    "extension in a message": (
+        "message A { extensions 100 to 199; message B { extend A { repeated string y = 101; } } }",
+        "bad.proto: test.v1.A.B.y: extensions of messages are not supported; give test.v1.A the field itself"),
+    "default that is no number": (
+        "message A { optional double x = 1 [default = nan]; optional float y = 2 [default = -inf]; }",
+        "test.v1.A.x: the default nan is not supported\nbad.proto: test.v1.A.y: the default -inf is not supported"),
     "group": ("message A { optional group G = 1 { optional int32 x = 1; } }", "groups are not supported"),
 }
 
