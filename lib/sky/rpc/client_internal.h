@@ -49,7 +49,7 @@ struct SkyClientCall {
 struct SkyClient {
   SkyRpc *rpc;
   grpc_channel *channel;
-  SkyTls *tls; /* a reference, or NULL */
+  SkyTls *tls;     /* a reference, or NULL */
   char target[64]; /* for messages */
   size_t max_concurrent_calls, max_response_bytes;
   int64_t connect_wait_ms;
@@ -87,6 +87,10 @@ void sky_client_wait_init(SkyClient *client);
 void sky_client_wait_begin(SkyClientCall *call, int64_t wait_ms); /* < 0: fails at once without a connection */
 void sky_client_wait_connected(SkyClient *client);
 void sky_client_wait_disconnected(SkyClient *client);
+
+/* response.c: as sky_unpack_byte_buffer(), but INTERNAL when it cannot be read. */
+SKY_MUST_USE SkyStatus sky_client_unpack(const SkyMethodDescriptor *method, grpc_byte_buffer *buffer, SkyArena *arena,
+                                         ProtobufCMessage **ret);
 
 grpc_op sky_client_initial_metadata_op(SkyClientCall *call);
 grpc_op sky_client_receive_initial_metadata_op(SkyClientCall *call);

@@ -22,6 +22,7 @@ struct SkyClientReader {
   SkySendQueue messages; /* received, not yet asked for */
   bool paused;
   bool writable; /* again, after a write that was refused */
+  bool lost;     /* a message found no memory, so we cancelled the call */
   bool done;
   SkyStatus status; /* of the stream, when done and not yet told */
 };
@@ -35,6 +36,7 @@ static void on_buffer(void *user, SkyClientStream *stream, grpc_byte_buffer *buf
   reader->paused = reader->messages.bytes >= QUEUE_BYTES;
   if (reader->paused)
     sky_client_stream_pause(stream);
+  reader->lost |= !taken;
   pthread_cond_broadcast(&reader->changed);
   pthread_mutex_unlock(&reader->lock);
   if (!taken)
@@ -89,14 +91,16 @@ SkyStatus sky_client_reader_open(SkyClient *client, const SkyMethodDescriptor *m
 
 static SkyStatus unpack_first(SkyClientReader *reader, SkyArena *arena, ProtobufCMessage **ret) {
   SkyQueuedMessage *message = sky_send_queue_start(&reader->messages);
-  const SkyStatus status = sky_unpack_byte_buffer(reader->method->response.descriptor, message->buffer, arena, ret);
+  const SkyStatus status = sky_client_unpack(reader->method, message->buffer, arena, ret);
   sky_send_queue_done(&reader->messages);
   return status;
 }
 
 static SkyStatus take_status(SkyClientReader *reader, ProtobufCMessage **ret) {
-  const SkyStatus status = reader->status;
+  SkyStatus status = reader->status;
   reader->status = SKY_OK;
+  if (reader->lost && sky_status_take(&status, SKY_CODE_CANCELLED))
+    status = sky_status_no_memory();
   if (status == SKY_OK)
     *ret = NULL;
   return status;

@@ -160,7 +160,7 @@ static void deliver(SkyClientStream *stream, grpc_byte_buffer *buffer) {
     return;
   }
   sky_arena_reset(&stream->arena);
-  status = sky_unpack_byte_buffer(stream->call.method->response.descriptor, buffer, &stream->arena, &message);
+  status = sky_client_unpack(stream->call.method, buffer, &stream->arena, &message);
   grpc_byte_buffer_destroy(buffer);
   if (status == SKY_OK)
     stream->handler.on_message(stream->handler.user, stream, message);

@@ -48,7 +48,7 @@ static SkyStatus end(UnaryCall *unary, SkyArena *arena, ProtobufCMessage **ret_r
   else if (call->code == GRPC_STATUS_OK)
     failure = sky_inflate_if_compressed(&unary->response, call->client->max_response_bytes, &call->was_compressed);
   if (call->code == GRPC_STATUS_OK && failure == SKY_OK)
-    failure = sky_unpack_byte_buffer(call->method->response.descriptor, unary->response, arena, ret_response);
+    failure = sky_client_unpack(call->method, unary->response, arena, ret_response);
   if (unary->response != NULL)
     grpc_byte_buffer_destroy(unary->response);
   return sky_client_call_end(call, failure);

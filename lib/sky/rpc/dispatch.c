@@ -164,12 +164,15 @@ void sky_call_accepted(SkyTag *tag, bool ok) {
     return;
   }
   SkyServer *server = call->server;
-  if (!atomic_load_explicit(&server->draining, memory_order_relaxed))
-    (void)sky_server_post_call(server, call->method);
+  call->post_again =
+      !atomic_load_explicit(&server->draining, memory_order_relaxed) && !sky_server_post_call(server, call->method);
   const bool admitted = admit(call);
   if (call->method->descriptor != NULL && call->method->descriptor->kind != SKY_UNARY)
     sky_server_link_stream(call);
-  if (call->method->descriptor == NULL) {
+  if (call->post_again) {
+    sky_call_ref_(call);
+    turn_away(call, sky_status_no_memory());
+  } else if (call->method->descriptor == NULL) {
     answer_unknown_method(call);
   } else if (admitted) {
     dispatch(call);

@@ -81,6 +81,7 @@ static void call_recycle(SkyCall *call) {
   atomic_store_explicit(&call->client_gone, false, memory_order_relaxed);
   call->ended = call->initial_sent = call->final_waits = call->reading = call->read_arrived = call->read_failed = false;
   call->send_uncompressed = call->message_was_compressed = false;
+  call->post_again = false;
   call->core_cancelled = 0;
   call->on_cancel = NULL;
   call->on_writable = NULL;
@@ -128,20 +129,25 @@ static grpc_call_error request_call(SkyCall *call) {
                                              &call->metadata, has_payload ? &call->payload : NULL, queue, queue, tag);
 }
 
+/* With the call counted as alive. */
+static bool post(SkyCall *call) {
+  call->compression = call->server->options.compression;
+  atomic_store_explicit(&call->refs, 1, memory_order_relaxed);
+  if (request_call(call) == GRPC_CALL_OK)
+    return true;
+  sky_call_unref_(call);
+  return false;
+}
+
 bool sky_server_post_call(SkyServer *server, SkyServerMethod *method) {
   SkyCall *call = call_take(server);
   if (call == NULL)
     return false;
   call->method = method;
-  call->compression = server->options.compression;
-  atomic_store_explicit(&call->refs, 1, memory_order_relaxed);
   pthread_mutex_lock(&server->lock);
   server->calls_alive++;
   pthread_mutex_unlock(&server->lock);
-  if (request_call(call) == GRPC_CALL_OK)
-    return true;
-  sky_call_unref_(call);
-  return false;
+  return post(call);
 }
 
 void sky_call_ref_(SkyCall *call) {
@@ -209,14 +215,20 @@ void sky_call_unref_(SkyCall *call) {
   const bool was_stream = was_active && is_stream(call);
   if (call->core != NULL)
     call_release_resources(call);
-  call_give_back(call);
+  const bool again = call->post_again && !atomic_load(&server->draining);
+  if (!again)
+    call_give_back(call);
   pthread_mutex_lock(&server->lock);
-  server->calls_alive--;
+  server->calls_alive -= !again;
   server->calls_active -= was_active;
   server->streams_active -= was_stream;
   if (server->calls_alive == 0 || server->shutdown_begun)
     pthread_cond_broadcast(&server->changed);
   pthread_mutex_unlock(&server->lock);
+  if (!again)
+    return;
+  call_recycle(call);
+  (void)post(call);
 }
 
 /* An empty batch brings any thread's work to the I/O thread. */

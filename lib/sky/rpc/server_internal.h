@@ -69,6 +69,7 @@ struct SkyCall {
   bool in_handler;        /* messages wait until the handler has returned */
   bool callback_running;  /* on the I/O thread */
   bool initial_sent;
+  bool post_again; /* there was no memory for its successor, so the object itself waits for the method's next call */
   bool send_uncompressed; /* messages, although the call compresses */
   SkyCompression compression;
   void (*on_cancel)(void *user, SkyCall *call);

@@ -197,6 +197,8 @@ static void count_on(void *user, SkyCall *call) {
 static SkyStatus count(const void *handlers, void *self, SkyCall *call, const ProtobufCMessage *message,
                        ProtobufCMessage *answer) {
   Counting *counting = sky_arena_alloc(sky_call_arena(call), sizeof(*counting));
+  if (counting == NULL)
+    return sky_status_no_memory();
   *counting = (Counting){.next = 1, .last = ((const Sky__Test__V1__Echo *)(const void *)message)->number};
   count_on(counting, call);
   return sky_call_defer(call);

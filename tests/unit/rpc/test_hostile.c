@@ -197,6 +197,17 @@ START_TEST(lengths_that_lie) {
 }
 END_TEST
 
+START_TEST(a_response_that_cannot_be_read_is_the_servers_fault) {
+  /* A map entry where the client expects a text: it begins with a NUL. */
+  SkyMethodDescriptor list = echo_methods[ECHO_INLINE];
+  list.path = "/grpc.health.v1.Health/List";
+  Sky__Test__V1__Echo request = SKY__TEST__V1__ECHO__INIT;
+  ProtobufCMessage *response = NULL;
+  assert_code(sky_client_call(client, &list, NULL, &request.base, &arena, &response), SKY_CODE_INTERNAL);
+}
+END_TEST
+
 SKY_CHECK_MAIN_WITH("rpc/hostile", setup_hostile, teardown_hostile, a_million_empty_submessages,
                     submessages_of_one_byte_by_the_million, unknown_fields_by_the_million, nesting_without_end,
-                    text_that_is_no_text, nul_in_a_text, lengths_that_lie)
+                    text_that_is_no_text, nul_in_a_text, lengths_that_lie,
+                    a_response_that_cannot_be_read_is_the_servers_fault)

@@ -1,0 +1,296 @@
+/*
+ * Every allocation of ours on a call's path fails once, in client and server, for each kind of call; then every third
+ * and every seventh fails all the time. No crash, no leak (under ASan), no status but RESOURCE_EXHAUSTED or success,
+ * and as soon as there is memory again every method answers. Of ours, because the gRPC core ends the process when its
+ * own allocations fail: it is another library, which the linker's --wrap does not reach.
+ */
+#include "fixture.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+static atomic_int left = -1; /* allocations that still succeed; -1: all */
+static atomic_int period;    /* 0: only one fails */
+static atomic_int failures;
+
+static bool fails(void) {
+  if (atomic_load(&left) < 0 || atomic_fetch_sub(&left, 1) != 0)
+    return false;
+  atomic_store(&left, atomic_load(&period) - 1);
+  atomic_fetch_add(&failures, 1);
+  return true;
+}
+
+void *__real_malloc(size_t size);
+void *__real_calloc(size_t count, size_t size);
+void *__real_realloc(void *memory, size_t size);
+void *__real_reallocarray(void *memory, size_t count, size_t size);
+char *__real_strdup(const char *text);
+char *__real_strndup(const char *text, size_t size);
+void *__wrap_malloc(size_t size);
+void *__wrap_calloc(size_t count, size_t size);
+void *__wrap_realloc(void *memory, size_t size);
+void *__wrap_reallocarray(void *memory, size_t count, size_t size);
+char *__wrap_strdup(const char *text);
+char *__wrap_strndup(const char *text, size_t size);
+
+void *__wrap_malloc(size_t size) {
+  return fails() ? NULL : __real_malloc(size);
+}
+
+void *__wrap_calloc(size_t count, size_t size) {
+  return fails() ? NULL : __real_calloc(count, size);
+}
+
+void *__wrap_realloc(void *memory, size_t size) {
+  return fails() ? NULL : __real_realloc(memory, size);
+}
+
+void *__wrap_reallocarray(void *memory, size_t count, size_t size) {
+  return fails() ? NULL : __real_reallocarray(memory, count, size);
+}
+
+char *__wrap_strdup(const char *text) {
+  return fails() ? NULL : __real_strdup(text);
+}
+
+char *__wrap_strndup(const char *text, size_t size) {
+  return fails() ? NULL : __real_strndup(text, size);
+}
+
+static void arm(int successes, int every) {
+  atomic_store(&period, every);
+  atomic_store(&left, successes);
+}
+
+static void disarm(void) {
+  atomic_store(&left, -1);
+}
+
+/* --- scenarios; each returns the code of what it did. ck_assert() allocates, so it is only used when disarmed --- */
+
+enum { TEXT_BYTES = 3000 }; /* so that arenas need more than their first chunk */
+
+static SkyContext deadline(void) {
+  const SkyContext background = sky_context_background();
+  return sky_context_with_timeout_ms(&background, 20000);
+}
+
+static SkyCode code_of(SkyStatus status) {
+  const SkyCode code = sky_status_code(status);
+  sky_status_free(status);
+  return code;
+}
+
+static SkyCode call_unary(EchoMethod method, const char *text) {
+  static const SkyPrincipal principal = {.subject = "ada", .owner_id = "shop", .scopes = "all"};
+  Sky__Test__V1__Echo request = SKY__TEST__V1__ECHO__INIT;
+  ProtobufCMessage *response = NULL;
+  SkyContext context = deadline();
+  SkyArena own;
+  context.principal = &principal;
+  request.text = (char *)text;
+  sky_arena_init(&own, 1 << 20);
+  const SkyCode code =
+      code_of(sky_client_call(client, &echo_methods[method], &context, &request.base, &own, &response));
+  sky_arena_finish(&own);
+  return code;
+}
+
+static SkyCode unary_inline(void) {
+  static char text[TEXT_BYTES];
+  memset(text, 'x', sizeof(text) - 1);
+  return call_unary(ECHO_INLINE, text);
+}
+
+static SkyCode unary_on_worker(void) {
+  return call_unary(ECHO_WORKER, "shout");
+}
+
+/* Its own code when there is memory for it. */
+static SkyCode unary_with_rich_error(void) {
+  const SkyCode code = call_unary(ECHO_INLINE, "rich");
+  return code == SKY_CODE_INVALID_ARGUMENT ? SKY_CODE_OK : code;
+}
+
+/* What an asynchronous call or a stream ended with. */
+typedef struct Ending {
+  pthread_mutex_t lock;
+  bool done;
+  SkyCode code;
+} Ending;
+
+static void end(Ending *ending, SkyStatus status) {
+  pthread_mutex_lock(&ending->lock);
+  ending->done = true;
+  ending->code = sky_status_code(status);
+  pthread_mutex_unlock(&ending->lock);
+  sky_status_free(status);
+}
+
+static bool has_ended(Ending *ending) {
+  pthread_mutex_lock(&ending->lock);
+  const bool done = ending->done;
+  pthread_mutex_unlock(&ending->lock);
+  return done;
+}
+
+static SkyCode wait_for(Ending *ending) {
+  int looks = 0;
+  while (!has_ended(ending) && sky_check_wait(&looks))
+    continue;
+  return has_ended(ending) ? ending->code : SKY_CODE_UNKNOWN;
+}
+
+static void call_done(void *user, SkyStatus status, const ProtobufCMessage *response) {
+  end(user, status);
+}
+
+static SkyCode unary_asynchronous(void) {
+  Ending ending = {.lock = PTHREAD_MUTEX_INITIALIZER};
+  Sky__Test__V1__Echo request = SKY__TEST__V1__ECHO__INIT;
+  const SkyContext context = deadline();
+  sky_client_call_async(client, &echo_methods[ECHO_INLINE], &context, &request.base, call_done, &ending);
+  return wait_for(&ending);
+}
+
+static void stream_message(void *user, SkyClientStream *stream, const ProtobufCMessage *message) {
+}
+
+static void stream_done(void *user, SkyStatus status) {
+  end(user, status);
+}
+
+/* Sends a few messages and the half-close. */
+static SkyCode talk(EchoMethod method) {
+  enum { MESSAGES = 3 };
+  Ending ending = {.lock = PTHREAD_MUTEX_INITIALIZER};
+  Sky__Test__V1__Echo message = SKY__TEST__V1__ECHO__INIT;
+  SkyClientStream *stream = NULL;
+  const SkyContext context = deadline();
+  const SkyClientStreamHandler handler = {.on_message = stream_message, .on_done = stream_done, .user = &ending};
+  message.text = (char *)"hello";
+  SkyStatus status = sky_client_stream_open(client, &echo_methods[method], &context, NULL, handler, &stream);
+  if (status != SKY_OK)
+    return code_of(status);
+  for (int i = 0; i < MESSAGES && status == SKY_OK; i++)
+    status = sky_client_stream_write(stream, &message.base);
+  /* The call may have ended before we were through; then its status counts, and ours only says so. */
+  const SkyCode written = code_of(status);
+  sky_client_stream_close_send(stream);
+  const SkyCode ended = wait_for(&ending);
+  sky_client_stream_unref(stream);
+  return ended != SKY_CODE_OK || written == SKY_CODE_CANCELLED ? ended : written;
+}
+
+static SkyCode client_streaming(void) {
+  return talk(ECHO_SUM);
+}
+
+static SkyCode bidi_streaming(void) {
+  return talk(ECHO_CHAT);
+}
+
+static SkyCode bidi_streaming_on_workers(void) {
+  return talk(ECHO_CHAT_WORKER);
+}
+
+static SkyCode server_streaming(void) {
+  Sky__Test__V1__Echo request = SKY__TEST__V1__ECHO__INIT;
+  SkyClientReader *reader = NULL;
+  SkyArena own;
+  ProtobufCMessage *message = NULL;
+  const SkyContext context = deadline();
+  request.number = 5;
+  SkyStatus status = sky_client_reader_open(client, &echo_methods[ECHO_COUNT], &context, &request.base, &reader);
+  if (status != SKY_OK)
+    return code_of(status);
+  do {
+    sky_arena_init(&own, 1 << 20);
+    message = NULL;
+    status = sky_client_reader_next(reader, &own, &message);
+    sky_arena_finish(&own);
+  } while (status == SKY_OK && message != NULL);
+  sky_client_reader_close(reader);
+  return code_of(status);
+}
+
+static const struct {
+  const char *name;
+  SkyCode (*run)(void);
+  int least; /* allocations, or the wrapping does not work */
+} scenarios[] = {
+    {"unary, inline", unary_inline, 3},
+    {"unary, on a worker", unary_on_worker, 3},
+    {"unary, rich error", unary_with_rich_error, 15},
+    {"unary, asynchronous", unary_asynchronous, 3},
+    {"client streaming", client_streaming, 6},
+    {"bidi streaming", bidi_streaming, 8},
+    {"bidi streaming, on workers", bidi_streaming_on_workers, 8},
+    {"server streaming", server_streaming, 12},
+};
+enum { SCENARIOS = sizeof(scenarios) / sizeof(scenarios[0]) };
+
+/* Nothing of what ran before is still going on: its end may allocate. */
+static void settle(void) {
+  SKY_CHECK_EVENTUALLY(sky_server_stats(server).active == 0);
+}
+
+static void expect_legal(const char *name, SkyCode code, int successes) {
+  ck_assert_msg(code == SKY_CODE_OK || code == SKY_CODE_RESOURCE_EXHAUSTED, "%s, allocation %d: %s", name, successes,
+                sky_code_name(code));
+}
+
+static void expect_recovery(void) {
+  settle();
+  for (size_t i = 0; i < SCENARIOS; i++)
+    ck_assert_msg(scenarios[i].run() == SKY_CODE_OK, "%s does not work any more", scenarios[i].name);
+  settle();
+}
+
+START_TEST(every_allocation_fails_once) {
+  for (size_t i = 0; i < SCENARIOS; i++) {
+    int successes = 0;
+    for (;; successes++) {
+      settle();
+      atomic_store(&failures, 0);
+      arm(successes, 0);
+      const SkyCode code = scenarios[i].run();
+      disarm();
+      expect_legal(scenarios[i].name, code, successes);
+      if (atomic_load(&failures) == 0)
+        break;
+    }
+    printf("%s: %d allocations\n", scenarios[i].name, successes);
+    ck_assert_int_ge(successes, scenarios[i].least);
+    expect_recovery();
+  }
+}
+END_TEST
+
+START_TEST(allocations_fail_all_the_time) {
+  enum { ROUNDS = 30 };
+  static const int periods[] = {1, 2, 3, 7};
+  for (size_t p = 0; p < sizeof(periods) / sizeof(periods[0]); p++) {
+    for (size_t i = 0; i < SCENARIOS; i++) {
+      for (int round = 0; round < ROUNDS; round++) {
+        arm(round % periods[p], periods[p]);
+        const SkyCode code = scenarios[i].run();
+        disarm();
+        expect_legal(scenarios[i].name, code, round);
+      }
+      settle();
+    }
+    expect_recovery();
+  }
+}
+END_TEST
+
+static void setup_no_memory(void) {
+  setup();
+  expect_recovery(); /* every method once, so that what is kept for later calls is there */
+}
+
+SKY_CHECK_MAIN_WITH("rpc/no_memory", setup_no_memory, teardown, every_allocation_fails_once,
+                    allocations_fail_all_the_time)
