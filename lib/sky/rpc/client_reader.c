@@ -99,7 +99,7 @@ static SkyStatus unpack_first(SkyClientReader *reader, SkyArena *arena, Protobuf
 static SkyStatus take_status(SkyClientReader *reader, ProtobufCMessage **ret) {
   SkyStatus status = reader->status;
   reader->status = SKY_OK;
-  if (reader->lost && sky_status_take(&status, SKY_CODE_CANCELLED))
+  if (reader->lost && (status == SKY_OK || sky_status_take(&status, SKY_CODE_CANCELLED)))
     status = sky_status_no_memory();
   if (status == SKY_OK)
     *ret = NULL;

@@ -130,6 +130,12 @@ static grpc_arg integer(const char *key, size_t value) {
       .type = GRPC_ARG_INTEGER, .key = (char *)key, .value.integer = value < INT32_MAX ? (int)value : INT32_MAX};
 }
 
+static SkyStatus limit_connections(SkyServer *server) {
+  if (server->options.max_connections == 0)
+    return SKY_OK;
+  return sky_connection_limit_create(server->options.max_connections, &server->connection_limit);
+}
+
 static grpc_server *create_core(const SkyServer *server) {
   const SkyServerOptions *o = &server->options;
   grpc_arg args[] = {
@@ -147,8 +153,10 @@ static grpc_server *create_core(const SkyServer *server) {
       integer(GRPC_ARG_KEEPALIVE_TIME_MS, KEEPALIVE_MS),
       integer(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, KEEPALIVE_TIMEOUT_MS),
       integer(GRPC_ARG_ENABLE_CHANNELZ, o->channelz),
+      sky_connection_limit_arg(server->connection_limit),
   };
-  const grpc_channel_args all = {.num_args = sizeof(args) / sizeof(args[0]), .args = args};
+  const size_t count = sizeof(args) / sizeof(args[0]);
+  const grpc_channel_args all = {.num_args = server->connection_limit != NULL ? count : count - 1, .args = args};
   return grpc_server_create(&all, NULL);
 }
 
@@ -210,6 +218,7 @@ SkyStatus sky_server_start(SkyServer *server) {
     return SKY_FAILED_PRECONDITION("the server was started before");
   server->is_started = true;
   SKY_TRY(list_methods(server));
+  SKY_TRY(limit_connections(server));
   server->core = create_core(server);
   grpc_server_register_completion_queue(server->core, server->rpc->queue, NULL);
   SKY_TRY(register_methods(server));
@@ -342,6 +351,7 @@ void sky_server_destroy(SkyServer *server) {
   sky_reflection_destroy(server->reflection);
   sky_health_destroy(server->health);
   sky_tls_server_finish(&server->tls);
+  sky_connection_limit_unref(server->connection_limit);
   pthread_cond_destroy(&server->changed);
   pthread_mutex_destroy(&server->lock);
   free(server->methods);

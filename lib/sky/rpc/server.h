@@ -50,10 +50,11 @@ typedef struct SkyServerOptions {
   size_t max_concurrent_calls;       /* of the whole server; 0: 10000 */
   size_t max_streams_per_connection; /* further calls wait in the client; 0: as max_concurrent_calls */
   size_t max_stream_queued_bytes;    /* per stream; 0: 256 KiB */
-  int64_t handshake_timeout_ms;      /* until TLS and HTTP/2 are agreed, else the connection ends; 0: 10 s */
-  int64_t max_connection_age_ms;     /* 0: 5 min, so that clients notice new replicas */
-  SkyCompression compression;        /* of what calls send, unless they say otherwise */
-  bool channelz;                     /* counts what sky_channelz_read() shows */
+  size_t max_connections;        /* further ones are closed at once: UNAVAILABLE; 0: as many as there are descriptors */
+  int64_t handshake_timeout_ms;  /* until TLS and HTTP/2 are agreed, else the connection ends; 0: 10 s */
+  int64_t max_connection_age_ms; /* 0: 5 min, so that clients notice new replicas */
+  SkyCompression compression;    /* of what calls send, unless they say otherwise */
+  bool channelz;                 /* counts what sky_channelz_read() shows */
 } SkyServerOptions;
 
 SKY_MUST_USE SkyStatus sky_server_create(SkyRpc *rpc, const SkyServerOptions *options, SkyServer **ret);

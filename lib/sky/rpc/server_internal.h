@@ -13,6 +13,7 @@
 
 #include <grpc/grpc.h>
 
+#include <sky/rpc/connection_limit.h>
 #include <sky/rpc/metadata_list.h>
 #include <sky/rpc/runtime_internal.h>
 #include <sky/rpc/send_queue.h>
@@ -99,6 +100,7 @@ struct SkyServer {
   SkyServerOptions options;
   char *listen;
   SkyTlsServer tls;
+  SkyConnectionLimit *connection_limit; /* NULL: none */
   grpc_server *core;
   int port;
   SkyServiceBinding bindings[SKY_SERVER_MAX_SERVICES];

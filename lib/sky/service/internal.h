@@ -13,12 +13,12 @@
 enum { SKY_SERVICE_MAX_PEERS = 16, SKY_SERVICE_MAX_TASKS = 32, SKY_SERVICE_MAX_CHECKS = 16 };
 
 /* What concerns gRPC alone: rpc_settings.c. */
-enum { SKY_SERVICE_RPC_SETTINGS = 16 };
+enum { SKY_SERVICE_RPC_SETTINGS = 17 };
 typedef struct SkyServiceRpcSettings {
   const char *certificate, *key, *ca;                      /* of the server; "" when not set */
   const char *client_certificate, *client_key, *client_ca; /* of calls to peers */
   int64_t max_request_bytes, max_response_bytes, max_metadata_bytes, max_message_depth, max_call_memory;
-  int64_t max_calls, max_streams_per_connection;
+  int64_t max_calls, max_streams_per_connection, max_connections;
   int64_t handshake_timeout_ns, max_connection_age_ns;
   bool channelz;
 } SkyServiceRpcSettings;

@@ -36,6 +36,8 @@ static void add_limits(SkyServiceRpcSettings *to, SkySetting *settings) {
        1 << 20},
       {"max-streams-per-connection", "SKY_MAX_STREAMS_PER_CONNECTION", SKY_SETTING_INT, &to->max_streams_per_connection,
        "10000", "open calls of one connection; further ones wait in the client", 1, 1 << 20},
+      {"max-connections", "SKY_MAX_CONNECTIONS", SKY_SETTING_INT, &to->max_connections, "0",
+       "connections of the server; further ones are closed; 0: as many as there are descriptors", 0, 1 << 20},
       {"handshake-timeout", "SKY_HANDSHAKE_TIMEOUT", SKY_SETTING_DURATION, &to->handshake_timeout_ns, "10s",
        "how long a new connection may take to agree on TLS and HTTP/2", 1e6, 600e9},
       {"max-connection-age", "SKY_MAX_CONNECTION_AGE", SKY_SETTING_DURATION, &to->max_connection_age_ns, "5m",
@@ -83,6 +85,7 @@ SkyServerOptions sky_service_server_options(const SkyService *service) {
                             .max_call_memory = (size_t)rpc->max_call_memory,
                             .max_concurrent_calls = (size_t)rpc->max_calls,
                             .max_streams_per_connection = (size_t)rpc->max_streams_per_connection,
+                            .max_connections = (size_t)rpc->max_connections,
                             .handshake_timeout_ms = rpc->handshake_timeout_ns / SKY_NS_PER_MS,
                             .max_connection_age_ms = rpc->max_connection_age_ns / SKY_NS_PER_MS,
                             .channelz = rpc->channelz};

@@ -190,6 +190,44 @@ START_TEST(who_does_not_shake_hands_is_cut_off) {
 }
 END_TEST
 
+/* The code of one call on a connection of its own. */
+static SkyCode call_on_new_connection(void) {
+  Sky__Test__V1__Echo request = SKY__TEST__V1__ECHO__INIT;
+  ProtobufCMessage *response = NULL;
+  SkyClient *other = NULL;
+  const SkyContext background = sky_context_background();
+  const SkyContext context = sky_context_with_timeout_ms(&background, 5000);
+  ck_assert_ptr_null(sky_client_create(rpc, &(SkyClientOptions){.target = address, .service_name = "other"}, &other));
+  SkyStatus status = sky_client_call(other, &echo_methods[ECHO_INLINE], &context, &request.base, &arena, &response);
+  const SkyCode code = sky_status_code(status);
+  sky_status_free(status);
+  sky_client_destroy(other);
+  return code;
+}
+
+START_TEST(a_server_has_no_more_connections_than_it_may) {
+  enum { OTHERS = 80 /* more than the table has at first */ };
+  int fds[OTHERS];
+  start_server(NULL, (SkyServerOptions){.max_connections = OTHERS + 1});
+  start_client((SkyClientOptions){0});
+  for (int i = 0; i < OTHERS; i++) {
+    struct pollfd polled = {.fd = fds[i] = dial(), .events = POLLIN};
+    char byte;
+    ck_assert_int_eq(poll(&polled, 1, 20000), 1);
+    ck_assert_int_eq(recv(fds[i], &byte, 1, 0), 1); /* it speaks first */
+  }
+  ck_assert_int_eq(call_on_new_connection(), SKY_CODE_UNAVAILABLE);
+  ck_assert_int_lt(time_until_closed_ms(dial()), 5000);
+  ck_assert_ptr_null(call_method(ECHO_INLINE, NULL, "x", NULL)); /* who is in stays in */
+  ck_assert_ptr_null(sky_server_probe(server, 5000));            /* full is not dead */
+  close(fds[0]);
+  SKY_CHECK_EVENTUALLY(call_on_new_connection() == SKY_CODE_OK);
+  for (int i = 1; i < OTHERS; i++)
+    close(fds[i]);
+  teardown();
+}
+END_TEST
+
 START_TEST(a_server_knows_whether_it_answers) {
   start_server(NULL, (SkyServerOptions){0});
   ck_assert_ptr_null(sky_server_probe(server, 5000)); /* not started yet */
@@ -204,4 +242,4 @@ END_TEST
 SKY_CHECK_MAIN("rpc/limits", a_server_sends_no_larger_message_than_it_may, a_client_sends_no_larger_message_than_it_may,
                metadata_is_bounded_in_the_server, metadata_is_bounded_in_the_client, nesting_is_bounded,
                a_connection_has_no_more_streams_than_it_may, who_does_not_shake_hands_is_cut_off,
-               a_server_knows_whether_it_answers)
+               a_server_has_no_more_connections_than_it_may, a_server_knows_whether_it_answers)

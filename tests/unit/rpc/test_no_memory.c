@@ -216,6 +216,28 @@ static SkyCode server_streaming(void) {
   return code_of(status);
 }
 
+/* A client stream by a thread that waits. */
+static SkyCode client_streaming_blocking(void) {
+  Sky__Test__V1__Echo message = SKY__TEST__V1__ECHO__INIT;
+  SkyClientReader *reader = NULL;
+  SkyArena own;
+  ProtobufCMessage *response = NULL;
+  const SkyContext context = deadline();
+  SkyStatus status = sky_client_reader_open(client, &echo_methods[ECHO_SUM], &context, NULL, &reader);
+  if (status != SKY_OK)
+    return code_of(status);
+  for (int i = 0; i < 3 && status == SKY_OK; i++)
+    status = sky_client_reader_write(reader, &message.base);
+  if (status != SKY_OK) {
+    sky_client_reader_close(reader);
+    return code_of(status);
+  }
+  sky_arena_init(&own, 1 << 20);
+  status = sky_client_reader_finish(reader, &own, &response);
+  sky_arena_finish(&own);
+  return code_of(status);
+}
+
 static const struct {
   const char *name;
   SkyCode (*run)(void);
@@ -228,6 +250,7 @@ static const struct {
     {"client streaming", client_streaming, 6},
     {"bidi streaming", bidi_streaming, 8},
     {"bidi streaming, on workers", bidi_streaming_on_workers, 8},
+    {"client streaming, blocking", client_streaming_blocking, 6},
     {"server streaming", server_streaming, 12},
 };
 enum { SCENARIOS = sizeof(scenarios) / sizeof(scenarios[0]) };
