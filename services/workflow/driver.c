@@ -473,7 +473,7 @@ SkyStatus driver_create(const DriverOptions *options, Driver **ret) {
   intake.most = options->max_active;
   intake_init(&driver->intake, intake);
   for (int i = 0; i < PEER_COUNT; i++)
-    breaker_init(&driver->breakers[i], breaker_default_policy);
+    sky_breaker_init(&driver->breakers[i], sky_breaker_default_policy);
   pthread_mutex_init(&driver->lock, NULL);
   pthread_condattr_t attributes;
   pthread_condattr_init(&attributes);

@@ -12,11 +12,11 @@
 
 #include <pthread.h>
 
+#include <sky/core/breaker.h>
 #include <sky/core/map.h>
 #include <sky/core/timer.h>
 #include <sky/rpc/runtime.h>
 
-#include "workflow/breaker.h"
 #include "workflow/record.h"
 #include "workflow/steps.h"
 

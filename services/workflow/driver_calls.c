@@ -62,14 +62,14 @@ static void call_if_allowed(Driver *driver, Flight *flight, SagaEffect effect) {
     call(driver, flight, effect);
     return;
   }
-  switch (breaker_begin(&driver->breakers[peer], driver_now_ms(driver), &until_ms)) {
-  case BREAKER_GO:
+  switch (sky_breaker_begin(&driver->breakers[peer], driver_now_ms(driver), &until_ms)) {
+  case SKY_BREAKER_GO:
     call(driver, flight, effect);
     return;
-  case BREAKER_OPEN:
+  case SKY_BREAKER_OPEN:
     block(driver, flight, effect.serial, until_ms);
     return;
-  case BREAKER_FULL:
+  case SKY_BREAKER_FULL:
     flight->is_calling = true; /* so that nothing else is begun */
     flight->effect = effect;
     flight_queue_push(&driver->blocked[peer], flight, false);
@@ -85,7 +85,7 @@ void driver_perform(Driver *driver, Flight *flight, SagaEffect effect) {
     call_if_allowed(driver, flight, effect);
 }
 
-static bool has_room(const Breaker *breaker) {
+static bool has_room(const SkyBreaker *breaker) {
   return breaker->open_until_ms != 0 || breaker->calls < breaker->policy.max_calls;
 }
 
@@ -102,7 +102,7 @@ static void end_call(Driver *driver, SagaAction action, SagaStep step, bool sick
   const StepsPeer peer = steps_peer(action, step);
   if (peer == PEER_NONE)
     return;
-  breaker_end(&driver->breakers[peer], sick, driver_now_ms(driver));
+  sky_breaker_end(&driver->breakers[peer], sick, driver_now_ms(driver));
   if (!driver->stopping)
     let_next_go(driver, peer);
 }

@@ -58,7 +58,7 @@ struct Driver {
   Intake intake;
   size_t pausing;   /* flights that wait for a time */
   unsigned waiting; /* orders that wait for room */
-  Breaker breakers[PEER_COUNT];
+  SkyBreaker breakers[PEER_COUNT];
   FlightQueue blocked[PEER_COUNT]; /* for room in the bulkhead */
   int64_t lease_expire_ms;
   bool stopping;

@@ -57,14 +57,6 @@ static SkyStatus name_drain(SkyCall *call, SkyStatus status) {
   return SKY_UNAVAILABLE("the server is shutting down");
 }
 
-static void end_interceptors(SkyCall *call, SkyStatus *status) {
-  while (call->begun > 0) {
-    const SkyServerInterceptor *interceptor = &call->server->interceptors[--call->begun];
-    if (interceptor->end != NULL)
-      interceptor->end(interceptor->self, call, status);
-  }
-}
-
 static void count(SkyCall *call, const SkyError *status) {
   if (!call->method->built_in)
     atomic_fetch_add_explicit(status == SKY_OK ? &call->server->succeeded : &call->server->failed, 1,
@@ -84,7 +76,7 @@ static bool wait_for_sends(SkyCall *call, SkyStatus status) {
 void sky_call_end(SkyCall *call, SkyStatus status) {
   mark_ended(call);
   status = name_drain(call, name_deadline(call, status));
-  end_interceptors(call, &status);
+  sky_call_end_interceptors(call, &status);
   count(call, status);
   if (!wait_for_sends(call, status))
     sky_call_send_final(call, status);

@@ -74,6 +74,7 @@ static SkyStatus push(SkyCall *call, grpc_byte_buffer *buffer, size_t size, Send
 }
 
 SkyStatus sky_call_write(SkyCall *call, const ProtobufCMessage *message) {
+  SKY_TRY(sky_call_intercept_sending(call, message));
   const size_t size = sky_packed_size(message);
   SKY_TRY(check_writable_locked(call, size)); /* before the work of packing */
   grpc_byte_buffer *buffer = sky_pack_byte_buffer(message, size);
@@ -161,7 +162,6 @@ void sky_call_read_typed(SkyCall *call, SkyOnMessageInvoke invoke, SkyFunction o
 }
 
 static SkyStatus unpack_received(SkyCall *call, const ProtobufCMessage **ret) {
-  const SkyPayloadType *type = &call->method->descriptor->request;
   ProtobufCMessage *message = NULL;
   if (call->read_buffer == NULL)
     return call->read_failed ? SKY_CANCELLED("the client has gone away") : SKY_OK;
@@ -169,7 +169,7 @@ static SkyStatus unpack_received(SkyCall *call, const ProtobufCMessage **ret) {
                                     &call->message_was_compressed));
   sky_arena_reset(&call->read_arena);
   SKY_TRY(sky_call_unpack(call, call->read_buffer, &call->read_arena, &message));
-  SKY_TRY(sky_message_validate(message, type->rules));
+  SKY_TRY(sky_call_intercept_received(call, message));
   *ret = message;
   return SKY_OK;
 }

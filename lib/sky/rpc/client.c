@@ -312,10 +312,30 @@ static int64_t connect_wait_of(const SkyClient *client, const SkyCallOptions *op
   return options != NULL && options->connect_wait_ms != 0 ? options->connect_wait_ms : client->connect_wait_ms;
 }
 
-static SkyStatus begin(SkyClientCall *call, const SkyCallOptions *options) {
+SkyStatus sky_client_intercept_sending(SkyClientCall *call, const ProtobufCMessage *message) {
+  for (size_t i = 0; i < call->client->interceptor_count; i++) {
+    const SkyClientInterceptor *interceptor = &call->client->interceptors[i];
+    if (interceptor->sending != NULL)
+      SKY_TRY(interceptor->sending(interceptor->self, call, message));
+  }
+  return SKY_OK;
+}
+
+SkyStatus sky_client_intercept_received(SkyClientCall *call, const ProtobufCMessage *message) {
+  for (size_t i = 0; i < call->client->interceptor_count; i++) {
+    const SkyClientInterceptor *interceptor = &call->client->interceptors[i];
+    if (interceptor->received != NULL)
+      SKY_TRY(interceptor->received(interceptor->self, call, message));
+  }
+  return SKY_OK;
+}
+
+static SkyStatus begin(SkyClientCall *call, const SkyCallOptions *options, const ProtobufCMessage *request) {
   SKY_TRY(sky_context_check(&call->context));
   SKY_TRY(apply_options(call, options));
   SKY_TRY(begin_interceptors(call));
+  if (request != NULL)
+    SKY_TRY(sky_client_intercept_sending(call, request));
   sky_metadata_list_add_context(&call->metadata, &call->context);
   call->context.principal = NULL; /* the caller's memory, which may go before the call */
   call->core = create_core_call(call->client, call->method, call->context.deadline_ns);
@@ -328,9 +348,13 @@ static SkyStatus begin(SkyClientCall *call, const SkyCallOptions *options) {
 }
 
 SkyStatus sky_client_call_begin(SkyClientCall *call, SkyClient *client, const SkyMethodDescriptor *method,
-                                const SkyContext *context) {
+                                const SkyContext *context, const ProtobufCMessage *request) {
   *call = (SkyClientCall){.client = client, .method = method, .context = context_of(method, context)};
-  const SkyStatus status = begin(call, context != NULL ? context->call_options : NULL);
+  if (context != NULL && sky_trace_is_valid(&context->trace)) {
+    memcpy(call->parent_span_id, context->trace.span_id, sizeof(call->parent_span_id));
+    call->has_parent_span = true;
+  }
+  const SkyStatus status = begin(call, context != NULL ? context->call_options : NULL, request);
   if (status != SKY_OK) {
     end_interceptors(call, status);
     sky_metadata_list_finish(&call->metadata);
@@ -427,4 +451,12 @@ bool sky_client_call_was_compressed(const SkyClientCall *call) {
 void **sky_client_call_slot(SkyClientCall *call, unsigned index) {
   assert(index < SKY_CALL_SLOTS);
   return &call->slots[index];
+}
+
+void **sky_client_call_own_slot(SkyClientCall *call) {
+  return &call->own_slots[call->begun]; /* in begin those before it are counted, in end it is not any more */
+}
+
+const uint8_t *sky_client_call_parent_span(const SkyClientCall *call) {
+  return call->has_parent_span ? call->parent_span_id : NULL;
 }

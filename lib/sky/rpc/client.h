@@ -17,17 +17,30 @@ typedef struct SkyClient SkyClient;
 
 #define SKY_WAIT_UNTIL_DEADLINE INT64_MAX
 
-/* Interceptor: begin may add metadata or refuse the call; end sees the status of every begun call. */
+/*
+ * Interceptor: begin may add metadata or refuse the call; end sees the status of every begun call. sending sees each
+ * message before it is sent, the request of a unary call among them, and received each that has come (not those of a
+ * blocking reader); an error of the first is what the call or the write returns, one of the second ends the call.
+ *
+ * begin and sending run on the caller's thread, end and received on any. Those that come with the runtime:
+ * interceptors/.
+ */
 typedef struct SkyClientCall SkyClientCall;
 typedef struct SkyClientInterceptor {
-  SkyStatus (*begin)(void *self, SkyClientCall *call); /* may be NULL */
-  void (*end)(void *self, SkyClientCall *call, const SkyError *status);
+  SkyStatus (*begin)(void *self, SkyClientCall *call);                  /* may be NULL */
+  void (*end)(void *self, SkyClientCall *call, const SkyError *status); /* may be NULL */
   void *self;
+  SkyStatus (*sending)(void *self, SkyClientCall *call, const ProtobufCMessage *message);  /* may be NULL */
+  SkyStatus (*received)(void *self, SkyClientCall *call, const ProtobufCMessage *message); /* may be NULL */
 } SkyClientInterceptor;
 const SkyMethodDescriptor *sky_client_call_method(const SkyClientCall *call);
 const SkyContext *sky_client_call_context(const SkyClientCall *call); /* the call's own span */
 SKY_MUST_USE SkyStatus sky_client_call_add_metadata(SkyClientCall *call, const char *key, SkyStr value);
 void **sky_client_call_slot(SkyClientCall *call, unsigned index);
+/* In begin and end: a place for what this interceptor keeps of this call; at begin it holds anything. */
+void **sky_client_call_own_slot(SkyClientCall *call);
+/* The span of the caller, 8 bytes; NULL when the call is the first of its trace. */
+const uint8_t *sky_client_call_parent_span(const SkyClientCall *call);
 /* In end: metadata of the response, initial or trailing. The value lives as long as end runs. */
 bool sky_client_call_metadata(const SkyClientCall *call, const char *key, SkyStr *ret_value);
 

@@ -34,6 +34,9 @@ struct SkyClientCall {
   SkyCancelListener listener;
   bool listening;
   size_t begun; /* interceptors */
+  void *own_slots[SKY_CLIENT_MAX_INTERCEPTORS];
+  uint8_t parent_span_id[8];
+  bool has_parent_span;
   void *slots[SKY_CALL_SLOTS];
   grpc_metadata_array initial_metadata, trailing_metadata; /* received */
   grpc_status_code code;
@@ -76,7 +79,9 @@ struct SkyClient {
  * cancellation. On failure nothing is left to be ended.
  */
 SKY_MUST_USE SkyStatus sky_client_call_begin(SkyClientCall *call, SkyClient *client, const SkyMethodDescriptor *method,
-                                             const SkyContext *context);
+                                             const SkyContext *context, const ProtobufCMessage *request);
+SKY_MUST_USE SkyStatus sky_client_intercept_sending(SkyClientCall *call, const ProtobufCMessage *message);
+SKY_MUST_USE SkyStatus sky_client_intercept_received(SkyClientCall *call, const ProtobufCMessage *message);
 /* Everything has come from the core: the status of the call; interceptors have seen it. failure replaces OK. */
 SKY_MUST_USE SkyStatus sky_client_call_end(SkyClientCall *call, SkyStatus failure);
 /* Gives up what the call holds, the core's call included. The client may be gone when this returns. */

@@ -163,6 +163,8 @@ static void deliver(SkyClientStream *stream, grpc_byte_buffer *buffer) {
   status = sky_client_unpack(stream->call.method, buffer, &stream->arena, &message);
   grpc_byte_buffer_destroy(buffer);
   if (status == SKY_OK)
+    status = sky_client_intercept_received(&stream->call, message);
+  if (status == SKY_OK)
     stream->handler.on_message(stream->handler.user, stream, message);
   else
     fail(stream, status);
@@ -275,7 +277,16 @@ static SkyStatus push(SkyClientStream *stream, grpc_byte_buffer *buffer, size_t 
   return SKY_OK;
 }
 
+/* With the lock held, because the call and its client last only until the stream has ended. */
+static SkyStatus intercept_write(SkyClientStream *stream, const ProtobufCMessage *message) {
+  pthread_mutex_lock(&stream->lock);
+  const SkyStatus status = stream->ended ? SKY_OK : sky_client_intercept_sending(&stream->call, message);
+  pthread_mutex_unlock(&stream->lock);
+  return status;
+}
+
 SkyStatus sky_client_stream_write(SkyClientStream *stream, const ProtobufCMessage *message) {
+  SKY_TRY(intercept_write(stream, message));
   const size_t size = sky_packed_size(message);
   SKY_TRY(check_writable_locked(stream, size)); /* before the work of packing */
   grpc_byte_buffer *buffer = sky_pack_byte_buffer(message, size);
@@ -371,7 +382,7 @@ SkyStatus sky_client_stream_open_raw(SkyClient *client, const SkyMethodDescripto
   if (stream == NULL)
     return sky_status_no_memory();
   init_tags(stream);
-  const SkyStatus status = sky_client_call_begin(&stream->call, client, method, context);
+  const SkyStatus status = sky_client_call_begin(&stream->call, client, method, context, request);
   if (status != SKY_OK) {
     stream_free(stream);
     return status;

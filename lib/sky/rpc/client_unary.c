@@ -49,6 +49,8 @@ static SkyStatus end(UnaryCall *unary, SkyArena *arena, ProtobufCMessage **ret_r
     failure = sky_inflate_if_compressed(&unary->response, call->client->max_response_bytes, &call->was_compressed);
   if (call->code == GRPC_STATUS_OK && failure == SKY_OK)
     failure = sky_client_unpack(call->method, unary->response, arena, ret_response);
+  if (call->code == GRPC_STATUS_OK && failure == SKY_OK)
+    failure = sky_client_intercept_received(call, *ret_response);
   if (unary->response != NULL)
     grpc_byte_buffer_destroy(unary->response);
   return sky_client_call_end(call, failure);
@@ -71,7 +73,7 @@ SkyStatus sky_client_call(SkyClient *client, const SkyMethodDescriptor *method, 
   assert(!sky_rpc_is_io_thread(client->rpc));
   UnaryCall unary = {.tag.complete = wake};
   ProtobufCMessage *response = NULL;
-  SKY_TRY(sky_client_call_begin(&unary.call, client, method, context));
+  SKY_TRY(sky_client_call_begin(&unary.call, client, method, context, request));
   sem_init(&unary.done, 0, 0);
   start(&unary, request);
   wait_done(&unary);
@@ -105,7 +107,7 @@ static SkyStatus start_async(SkyClient *client, const SkyMethodDescriptor *metho
   if (unary == NULL)
     return sky_status_no_memory();
   *unary = async;
-  const SkyStatus status = sky_client_call_begin(&unary->call, client, method, context);
+  const SkyStatus status = sky_client_call_begin(&unary->call, client, method, context, request);
   if (status != SKY_OK)
     free(unary);
   else

@@ -27,13 +27,11 @@ static SkyStatus check_payload(SkyCall *call) {
 }
 
 static SkyStatus unpack_request(SkyCall *call, ProtobufCMessage **ret_request) {
-  const SkyPayloadType *type = &call->method->descriptor->request;
   if (call->payload == NULL)
     return SKY_OK;
   SKY_TRY(sky_inflate_if_compressed(&call->payload, call->server->options.max_request_bytes,
                                     &call->message_was_compressed));
-  SKY_TRY(sky_call_unpack(call, call->payload, &call->arena, ret_request));
-  return sky_message_validate(*ret_request, type->rules);
+  return sky_call_unpack(call, call->payload, &call->arena, ret_request);
 }
 
 static SkyStatus create_response(SkyCall *call) {
@@ -44,21 +42,25 @@ static SkyStatus create_response(SkyCall *call) {
   return call->response != NULL ? SKY_OK : SKY_RESOURCE_EXHAUSTED("the memory budget of the call is spent");
 }
 
-static SkyStatus begin_interceptors(SkyCall *call, const ProtobufCMessage *request) {
-  const SkyServer *server = call->server;
-  if (call->method->built_in)
-    return SKY_OK;
-  for (size_t i = 0; i < server->interceptor_count; i++) {
-    const SkyServerInterceptor *interceptor = &server->interceptors[i];
-    if (interceptor->begin != NULL)
-      SKY_TRY(interceptor->begin(interceptor->self, call, request));
-    call->begun++;
-  }
-  return SKY_OK;
-}
-
 static bool deadline_has_passed(const SkyCall *call) {
   return sky_clock_monotonic_ns(sky_clock_system_borrow()) >= call->context.deadline_ns;
+}
+
+/* What the call brought; the request stays NULL when it is none. */
+static SkyStatus take_request(SkyCall *call, ProtobufCMessage **ret_request) {
+  SKY_TRY(check_payload(call));
+  SKY_TRY(create_response(call));
+  return unpack_request(call, ret_request);
+}
+
+/* Interceptors see calls with unreadable requests too: they are logged and counted, and refused to who may not call. */
+static SkyStatus begin(SkyCall *call, ProtobufCMessage **ret_request) {
+  const SkyStatus unreadable = take_request(call, ret_request);
+  const SkyStatus refused = sky_call_begin_interceptors(call, *ret_request);
+  if (refused == SKY_OK)
+    return unreadable;
+  sky_status_free(unreadable);
+  return refused;
 }
 
 /* Everything from the bytes to the handler's answer. */
@@ -69,10 +71,7 @@ static SkyStatus handle(SkyCall *call) {
     return SKY_CANCELLED("the client has cancelled the call");
   if (deadline_has_passed(call))
     return SKY_DEADLINE_EXCEEDED("the deadline passed before the call was begun");
-  SKY_TRY(check_payload(call));
-  SKY_TRY(unpack_request(call, &request));
-  SKY_TRY(create_response(call));
-  SKY_TRY(begin_interceptors(call, request));
+  SKY_TRY(begin(call, &request));
   return method->invoke(method->binding->handlers, method->binding->self, call, request, call->response);
 }
 

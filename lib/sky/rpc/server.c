@@ -13,6 +13,7 @@
 #include <sky/codec/message.h>
 #include <sky/core/time.h>
 #include <sky/rpc/goaway.h>
+#include <sky/rpc/interceptors/validation.h>
 
 enum {
   POSTED_CALLS = 4, /* per method; the core searches all of them at each completion, so few */
@@ -217,6 +218,8 @@ SkyStatus sky_server_start(SkyServer *server) {
   if (server->is_started)
     return SKY_FAILED_PRECONDITION("the server was started before");
   server->is_started = true;
+  if (!server->options.no_validation)
+    server->interceptors[server->interceptor_count++] = sky_validation_server();
   SKY_TRY(list_methods(server));
   SKY_TRY(limit_connections(server));
   server->core = create_core(server);

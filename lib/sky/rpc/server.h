@@ -24,15 +24,25 @@ typedef struct SkyServiceBinding {
 /*
  * Interceptor: begin runs before the handler in the order of registration and may end the call with an error; end runs
  * in reverse order for every begun interceptor, once, when the status is known, and may replace it. request is NULL for
- * client and bidi streaming.
+ * client and bidi streaming, and when the bytes that came are no such message. received sees each message that a
+ * handler of these streams reads, sending each that one of server and bidi streams writes; an error goes to the handler
+ * in place of the message, or as what the write returns.
+ *
+ * begin and the handler run on one thread, end, received and sending on any. None may block on the I/O thread. Those
+ * that come with the runtime: interceptors/.
  */
 typedef struct SkyServerInterceptor {
   SkyStatus (*begin)(void *self, SkyCall *call, const ProtobufCMessage *request); /* may be NULL */
   void (*end)(void *self, SkyCall *call, SkyStatus *status);                      /* may be NULL */
   void *self;
+  SkyStatus (*received)(void *self, SkyCall *call, const ProtobufCMessage *message); /* may be NULL */
+  SkyStatus (*sending)(void *self, SkyCall *call, const ProtobufCMessage *message);  /* may be NULL */
 } SkyServerInterceptor;
 
-/* A slot of per-call data for an interceptor; NULL at first. index < SKY_CALL_SLOTS. */
+/* In begin and end: a place for what this interceptor keeps of this call; at begin it holds anything. */
+void **sky_call_own_slot(SkyCall *call);
+
+/* A slot of per-call data that interceptors and handlers share; NULL at first. index < SKY_CALL_SLOTS. */
 enum { SKY_CALL_SLOTS = 8 };
 void **sky_call_slot(SkyCall *call, unsigned index);
 
@@ -55,6 +65,7 @@ typedef struct SkyServerOptions {
   int64_t max_connection_age_ms; /* 0: 5 min, so that clients notice new replicas */
   SkyCompression compression;    /* of what calls send, unless they say otherwise */
   bool channelz;                 /* counts what sky_channelz_read() shows */
+  bool no_validation;            /* does not hold requests to the contract's rules (interceptors/validation.h) */
 } SkyServerOptions;
 
 SKY_MUST_USE SkyStatus sky_server_create(SkyRpc *rpc, const SkyServerOptions *options, SkyServer **ret);

@@ -59,6 +59,7 @@ struct SkyCall {
   SkyMetadataList initial_metadata, trailing_metadata;
   void *slots[SKY_CALL_SLOTS];
   size_t begun; /* interceptors whose begin succeeded */
+  void *own_slots[SKY_SERVER_MAX_INTERCEPTORS + 1];
   SkyTimer timer;
   atomic_bool close_claimed; /* somebody starts RECV_CLOSE_ON_SERVER */
   atomic_bool cancelled;
@@ -107,7 +108,7 @@ struct SkyServer {
   size_t binding_count;
   SkyServerMethod *methods; /* the last one is for unknown methods */
   size_t method_count;
-  SkyServerInterceptor interceptors[SKY_SERVER_MAX_INTERCEPTORS];
+  SkyServerInterceptor interceptors[SKY_SERVER_MAX_INTERCEPTORS + 1]; /* validation is the last */
   size_t interceptor_count;
   SkyHealth *health;
   SkyReflection *reflection;
@@ -164,6 +165,12 @@ grpc_op sky_call_initial_metadata_op(SkyCall *call); /* with the compression in 
 void sky_call_end(SkyCall *call, SkyStatus status);
 void sky_call_send_final(SkyCall *call, SkyStatus status);
 bool sky_call_is_deferred(SkyStatus status);
+
+/* intercept.c */
+SKY_MUST_USE SkyStatus sky_call_begin_interceptors(SkyCall *call, const ProtobufCMessage *request);
+void sky_call_end_interceptors(SkyCall *call, SkyStatus *status);
+SKY_MUST_USE SkyStatus sky_call_intercept_received(SkyCall *call, const ProtobufCMessage *message);
+SKY_MUST_USE SkyStatus sky_call_intercept_sending(SkyCall *call, const ProtobufCMessage *message);
 
 /* call_stream.c */
 void sky_call_sent(SkyTag *tag, bool ok);

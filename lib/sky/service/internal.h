@@ -5,6 +5,7 @@
 #include <stdatomic.h>
 
 #include <sky/core/timer.h>
+#include <sky/rpc/interceptors/metrics.h>
 #include <sky/rpc/tls.h>
 #include <sky/service/service.h>
 #include <sky/telemetry/admin.h>
@@ -68,7 +69,8 @@ struct SkyService {
   SkySetting *all_settings; /* for /config */
   size_t setting_count;
   SkyMetrics *metrics;
-  SkyInstrument *served, *made, *task_durations;
+  SkyRpcMetrics rpc_metrics;
+  SkyInstrument *task_durations;
   SkyAdmin *admin;
   SkyStore *store;
   SkyBus *bus;
@@ -100,7 +102,7 @@ void sky_tasks_finish(SkyTasks *tasks);
 /* probes.c: /healthz and /readyz. */
 SKY_MUST_USE SkyStatus sky_service_add_probes(SkyService *service);
 
-/* instrument.c: /metrics, and an interceptor that measures and logs every call. */
+/* instrument.c: /metrics; every call is measured and logged. */
 SKY_MUST_USE SkyStatus sky_service_open_metrics(SkyService *service);
 SKY_MUST_USE SkyStatus sky_service_instrument_server(SkyService *service);
 SKY_MUST_USE SkyStatus sky_service_instrument_client(SkyService *service, SkyClient *client);

@@ -4,7 +4,13 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <sky/codec/rule_tables.h>
 #include <sky/rpc/peer.h>
+
+/* What protoc-gen-sky writes for "text: at most 8 characters". */
+static const SkyRule at_most_8[] = {{.op = SKY_RULE_MAX_CHARS, .as.count = 8}, {.op = SKY_RULE_END}};
+static const SkyFieldRules short_text_fields[] = {{.index = 0, .value.rules = at_most_8}};
+static const SkyMessageRules short_text = {.fields = short_text_fields, .field_count = 1};
 
 #define METHOD(method_name, method_kind, ...)                                                                          \
   {                                                                                                                    \
@@ -24,6 +30,8 @@ const SkyMethodDescriptor echo_methods[ECHO_METHODS] = {
     [ECHO_CHAT_WORKER] = METHOD("ChatWorker", SKY_BIDI_STREAMING, .inline_handler = false),
     [ECHO_WATCH] = METHOD("Watch", SKY_SERVER_STREAMING, .inline_handler = true),
     [ECHO_CAPPED] = METHOD("Capped", SKY_UNARY, .inline_handler = true, .deadline_ms = 50),
+    [ECHO_GUARDED] = METHOD("Guarded", SKY_UNARY, .deadline_ms = 20000, .is_public = true, .scope = "echo.read"),
+    [ECHO_RULED] = METHOD("Ruled", SKY_UNARY, .deadline_ms = 20000, .request.rules = &short_text),
 };
 
 static const SkyServiceDescriptor descriptor = {
@@ -236,8 +244,9 @@ static SkyStatus chat(const void *handlers, void *self, SkyCall *call, const Pro
 }
 
 static const SkyInvoke invoke[ECHO_METHODS] = {
-    [ECHO_INLINE] = echo, [ECHO_WORKER] = echo,      [ECHO_DEFER] = defer, [ECHO_COUNT] = count,  [ECHO_SUM] = sum,
-    [ECHO_CHAT] = chat,   [ECHO_CHAT_WORKER] = chat, [ECHO_WATCH] = defer, [ECHO_CAPPED] = defer,
+    [ECHO_INLINE] = echo,  [ECHO_WORKER] = echo,  [ECHO_DEFER] = defer,      [ECHO_COUNT] = count,
+    [ECHO_SUM] = sum,      [ECHO_CHAT] = chat,    [ECHO_CHAT_WORKER] = chat, [ECHO_WATCH] = defer,
+    [ECHO_CAPPED] = defer, [ECHO_GUARDED] = echo, [ECHO_RULED] = echo,
 };
 
 void echo_service_init(EchoService *service) {
@@ -259,6 +268,12 @@ void echo_service_release(EchoService *service) {
   pthread_mutex_lock(&service->lock);
   service->released = true;
   pthread_cond_broadcast(&service->changed);
+  pthread_mutex_unlock(&service->lock);
+}
+
+void echo_service_block_again(EchoService *service) {
+  pthread_mutex_lock(&service->lock);
+  service->released = false;
   pthread_mutex_unlock(&service->lock);
 }
 

@@ -18,8 +18,10 @@ typedef enum EchoMethod {
   ECHO_SUM,    /* client stream: the sum of the numbers */
   ECHO_CHAT,   /* bidi, inline: each message back */
   ECHO_CHAT_WORKER,
-  ECHO_WATCH,  /* server stream that never ends by itself: hands the call to the test */
-  ECHO_CAPPED, /* deferred, with the longest deadline of 50 ms */
+  ECHO_WATCH,   /* server stream that never ends by itself: hands the call to the test */
+  ECHO_CAPPED,  /* deferred, with the longest deadline of 50 ms */
+  ECHO_GUARDED, /* public, needs the scope echo.read */
+  ECHO_RULED,   /* its text has at most 8 characters */
   ECHO_METHODS,
 } EchoMethod;
 
@@ -47,6 +49,7 @@ void echo_service_init(EchoService *service);
 void echo_service_finish(EchoService *service);
 SkyServiceBinding echo_service_binding(EchoService *service);
 void echo_service_release(EchoService *service); /* lets the blocked handlers go on */
+void echo_service_block_again(EchoService *service);
 void echo_service_set_upstream(EchoService *service, SkyClient *upstream);
 /* What the handlers wrote before is the caller's to read: a socket between two threads orders nothing for the
  * sanitizer. */

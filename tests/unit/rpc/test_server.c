@@ -231,9 +231,12 @@ START_TEST(interceptors_run_in_order_and_back) {
   start_server(NULL, (SkyServerOptions){0});
   char a[] = "a", b[] = "b";
   trail[0] = '\0';
-  ck_assert_ptr_null(sky_server_intercept(server, (SkyServerInterceptor){note_begin, note_end, a}));
-  ck_assert_ptr_null(sky_server_intercept(server, (SkyServerInterceptor){refuse, translate, NULL}));
-  ck_assert_ptr_null(sky_server_intercept(server, (SkyServerInterceptor){note_begin, note_end, b}));
+  ck_assert_ptr_null(
+      sky_server_intercept(server, (SkyServerInterceptor){.begin = note_begin, .end = note_end, .self = a}));
+  ck_assert_ptr_null(
+      sky_server_intercept(server, (SkyServerInterceptor){.begin = refuse, .end = translate, .self = NULL}));
+  ck_assert_ptr_null(
+      sky_server_intercept(server, (SkyServerInterceptor){.begin = note_begin, .end = note_end, .self = b}));
   start_client((SkyClientOptions){0});
   ck_assert_ptr_null(call_method(ECHO_INLINE, NULL, "x", NULL));
   assert_code(call_method(ECHO_INLINE, NULL, "secret", NULL), SKY_CODE_PERMISSION_DENIED);
@@ -271,7 +274,8 @@ START_TEST(metadata_crosses_in_both_directions) {
   SeenMetadata seen = {.code = SKY_CODE_UNKNOWN};
   start_server(NULL, (SkyServerOptions){0});
   start_client((SkyClientOptions){0});
-  ck_assert_ptr_null(sky_client_intercept(client, (SkyClientInterceptor){add_metadata, see_metadata, &seen}));
+  ck_assert_ptr_null(
+      sky_client_intercept(client, (SkyClientInterceptor){.begin = add_metadata, .end = see_metadata, .self = &seen}));
   ck_assert_ptr_null(call_method(ECHO_WORKER, NULL, "x", NULL));
   ck_assert_str_eq(seen.ascii, "plain text");
   ck_assert_uint_eq(seen.data_size, 4);

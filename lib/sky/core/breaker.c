@@ -1,31 +1,32 @@
-#include "workflow/breaker.h"
+#include "breaker.h"
 
-const BreakerPolicy breaker_default_policy = {.failures = 5, .open_ms = 250, .max_open_ms = 5000, .max_calls = 256};
+const SkyBreakerPolicy sky_breaker_default_policy = {
+    .failures = 5, .open_ms = 250, .max_open_ms = 5000, .max_calls = 256};
 
-void breaker_init(Breaker *breaker, BreakerPolicy policy) {
-  *breaker = (Breaker){.policy = policy};
+void sky_breaker_init(SkyBreaker *breaker, SkyBreakerPolicy policy) {
+  *breaker = (SkyBreaker){.policy = policy};
 }
 
-static bool is_open(const Breaker *breaker) {
+static bool is_open(const SkyBreaker *breaker) {
   return breaker->open_until_ms != 0;
 }
 
-BreakerAnswer breaker_begin(Breaker *breaker, int64_t now_ms, int64_t *ret_until_ms) {
+SkyBreakerAnswer sky_breaker_begin(SkyBreaker *breaker, int64_t now_ms, int64_t *ret_until_ms) {
   if (is_open(breaker)) {
     if (breaker->probing || now_ms < breaker->open_until_ms) {
       /* Who finds a probe under way comes back when its outcome may be known. */
       *ret_until_ms = breaker->open_until_ms > now_ms ? breaker->open_until_ms : now_ms + breaker->policy.open_ms;
-      return BREAKER_OPEN;
+      return SKY_BREAKER_OPEN;
     }
     breaker->probing = true;
-  } else if (breaker->calls >= breaker->policy.max_calls) {
-    return BREAKER_FULL;
+  } else if (breaker->policy.max_calls != 0 && breaker->calls >= breaker->policy.max_calls) {
+    return SKY_BREAKER_FULL;
   }
   breaker->calls++;
-  return BREAKER_GO;
+  return SKY_BREAKER_GO;
 }
 
-static void open_circuit(Breaker *breaker, int64_t now_ms) {
+static void open_circuit(SkyBreaker *breaker, int64_t now_ms) {
   const bool again = is_open(breaker);
   breaker->open_ms = again ? breaker->open_ms * 2 : breaker->policy.open_ms;
   if (breaker->open_ms > breaker->policy.max_open_ms)
@@ -34,7 +35,7 @@ static void open_circuit(Breaker *breaker, int64_t now_ms) {
   breaker->probing = false;
 }
 
-void breaker_end(Breaker *breaker, bool sick, int64_t now_ms) {
+void sky_breaker_end(SkyBreaker *breaker, bool sick, int64_t now_ms) {
   breaker->calls--;
   if (!sick) {
     breaker->failures = 0;
@@ -46,4 +47,9 @@ void breaker_end(Breaker *breaker, bool sick, int64_t now_ms) {
   /* Calls that were under way when it opened say nothing new. */
   if (is_open(breaker) ? breaker->probing : breaker->failures >= breaker->policy.failures)
     open_circuit(breaker, now_ms);
+}
+
+void sky_breaker_drop(SkyBreaker *breaker) {
+  breaker->calls--;
+  breaker->probing = false;
 }
