@@ -292,6 +292,10 @@ size_t echo_service_cancelled(EchoService *service) {
   return read_locked(service, &service->cancelled_count);
 }
 
+size_t echo_service_handled(EchoService *service) {
+  return read_locked(service, &service->handled);
+}
+
 size_t echo_service_running(EchoService *service) {
   return read_locked(service, &service->running);
 }

@@ -59,3 +59,4 @@ SkyCall *echo_service_take_any(EchoService *service);
 size_t echo_service_deferred(EchoService *service);
 size_t echo_service_cancelled(EchoService *service);
 size_t echo_service_running(EchoService *service);
+size_t echo_service_handled(EchoService *service);

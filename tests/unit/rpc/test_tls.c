@@ -152,7 +152,7 @@ START_TEST(strangers_are_refused) {
   ck_assert_str_eq(who((SkyClientOptions){.tls = nameless}, 20000), "UNAVAILABLE");
   ck_assert_str_eq(who((SkyClientOptions){.tls = distrusting}, 20000), "UNAVAILABLE");
   ck_assert_str_eq(who((SkyClientOptions){0}, 20000), "UNAVAILABLE"); /* plain text */
-  ck_assert_uint_eq(service.handled, 0);
+  ck_assert_uint_eq(echo_service_handled(&service), 0);
   sky_tls_unref(of_foreign);
   sky_tls_unref(nameless);
   sky_tls_unref(distrusting);
