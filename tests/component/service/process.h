@@ -15,7 +15,7 @@ typedef struct Process {
   int listen_port;
   int admin_port;
   size_t max_descriptors; /* 0: as many as we may have */
-  char directory[64]; /* store and log */
+  char directory[64];     /* store and log */
   char log[80];
 } Process;
 
