@@ -13,14 +13,14 @@ SkyStatus empty_unary(Interop *interop) {
 
 /* One call of UnaryCall with the request's sizes; the response must be as large as asked. */
 static SkyStatus call_unary(Interop *interop, SkyClient *client, const SkyContext *context,
-                            testing_SimpleRequest *request, size_t request_size) {
+                            testing_SimpleRequest request, size_t request_size) {
   testing_SimpleResponse *response = NULL;
   testing_Payload payload = payload_of(request_size);
-  request->payload = &payload;
-  SKY_TRY(testing_TestService_unary_call(client, context, request, &interop->arena, &response));
+  request.payload = &payload;
+  SKY_TRY(testing_TestService_unary_call(client, context, &request, &interop->arena, &response));
   EXPECT(response->payload != NULL && response->payload->type == testing_COMPRESSABLE, "a payload of another type");
-  EXPECT((int32_t)response->payload->body.len == request->response_size, "%zu bytes instead of %d",
-         response->payload->body.len, request->response_size);
+  EXPECT((int32_t)response->payload->body.len == request.response_size, "%zu bytes instead of %d",
+         response->payload->body.len, request.response_size);
   return SKY_OK;
 }
 
@@ -28,7 +28,7 @@ SkyStatus call_large_unary(Interop *interop, SkyClient *client) {
   const SkyContext context = call_context();
   testing_SimpleRequest request = testing_SimpleRequest_INIT;
   request.response_size = LARGE_RESPONSE;
-  return call_unary(interop, client, &context, &request, LARGE_REQUEST);
+  return call_unary(interop, client, &context, request, LARGE_REQUEST);
 }
 
 SkyStatus large_unary(Interop *interop) {
@@ -47,7 +47,7 @@ static SkyStatus call_compressed(Interop *interop, bool compressed, bool expecte
   testing_SimpleRequest request = testing_SimpleRequest_INIT;
   request.response_size = LARGE_RESPONSE;
   request.expect_compressed = &value;
-  return call_unary(interop, interop->client, &context, &request, LARGE_REQUEST);
+  return call_unary(interop, interop->client, &context, request, LARGE_REQUEST);
 }
 
 SkyStatus client_compressed_unary(Interop *interop) {
@@ -71,7 +71,7 @@ static SkyStatus ask_for_compressed(Interop *interop, bool compressed) {
   testing_SimpleRequest request = testing_SimpleRequest_INIT;
   request.response_size = LARGE_RESPONSE;
   request.response_compressed = &value;
-  SKY_TRY(call_unary(interop, interop->client, &context, &request, LARGE_REQUEST));
+  SKY_TRY(call_unary(interop, interop->client, &context, request, LARGE_REQUEST));
   EXPECT(was_compressed == compressed, "the response came %s", was_compressed ? "compressed" : "uncompressed");
   return SKY_OK;
 }

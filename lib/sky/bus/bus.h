@@ -43,6 +43,8 @@ typedef struct SkyBusOptions {
   SkyMetrics *metrics; /* where the bus measures itself; NULL: nowhere. Must outlive it */
 } SkyBusOptions;
 
+/* Does not wait for the broker: it is looked for until it is there, and what needs it gives UNAVAILABLE until then.
+ * RESOURCE_EXHAUSTED without memory or threads. */
 SKY_MUST_USE SkyStatus sky_bus_connect(const SkyBusOptions *options, SkyBus **ret);
 /* Stops consumers (handlers in progress end), waits for pending publications up to the timeout, closes. NULL-safe. */
 void sky_bus_close(SkyBus *bus, int64_t timeout_ms);
@@ -146,6 +148,7 @@ typedef struct SkyConsumerOptions {
 } SkyConsumerOptions;
 
 typedef struct SkyConsumer SkyConsumer;
+/* Begins to hand messages to the routes, now or as soon as the broker is there. */
 SKY_MUST_USE SkyStatus sky_bus_consume(SkyBus *bus, const SkyConsumerOptions *options, SkyConsumer **ret);
 /* Takes no new messages and waits for handlers in progress; what is not settled comes again later. Called by
  * sky_bus_close() too. */
@@ -165,6 +168,8 @@ void sky_subscription_close(SkySubscription *subscription);
 SKY_MUST_USE SkyStatus sky_bus_get_last(SkyBus *bus, const SkyContext *context, const char *stream, const char *subject,
                                         SkyArena *arena, SkyStr *ret_data, int64_t *ret_time_ms);
 
+/* Values by key, as NATS keeps them; buckets are made when they are first used. get: NOT_FOUND when there is none; the
+ * value lives in the arena. */
 SKY_MUST_USE SkyStatus sky_bus_kv_put(SkyBus *bus, const SkyContext *context, const char *bucket, const char *key,
                                       SkyStr value);
 SKY_MUST_USE SkyStatus sky_bus_kv_get(SkyBus *bus, const SkyContext *context, const char *bucket, const char *key,
@@ -174,4 +179,5 @@ typedef struct SkyBusStats {
   uint64_t published, publish_failed, consumed, redelivered, dead_lettered, dropped, reconnects;
   size_t pending;
 } SkyBusStats;
+/* A snapshot; counts since the connect. */
 SkyBusStats sky_bus_stats(SkyBus *bus);

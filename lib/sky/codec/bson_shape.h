@@ -13,6 +13,7 @@
 
 enum { SKY_BSON_NS_PER_MS = 1000000 };
 
+/* A google.protobuf.Timestamp, which is stored as a BSON date. */
 bool sky_bson_is_timestamp(const ProtobufCFieldDescriptor *field);
 /* A map is a repeated message that protoc made: protobuf-c's descriptors do not say so, but its name and fields do. */
 bool sky_bson_is_map(const ProtobufCFieldDescriptor *field);

@@ -25,6 +25,7 @@ typedef enum SkyNumberKind {
   SKY_NUMBER_TIME
 } SkyNumberKind;
 
+/* Of a number, bool or enum type, or of a message taken as time. */
 SkyNumberKind sky_number_kind(ProtobufCType type);
 int sky_number_compare(SkyNumberKind kind, SkyNumber a, SkyNumber b); /* as memcmp(); NaN equals everything */
 void sky_number_write(SkyNumberKind kind, SkyNumber number, char text[64]);

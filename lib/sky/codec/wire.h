@@ -43,11 +43,13 @@ typedef struct SkyWireField {
   const uint8_t *start; /* first byte of the tag */
 } SkyWireField;
 
+/* Reads from borrowed bytes. */
 static inline SkyWireReader sky_wire_reader(const void *data, size_t size) {
   const uint8_t *at = data;
   return (SkyWireReader){.at = at, .end = size == 0 ? at : at + size};
 }
 
+/* Nothing is left to read. */
 static inline bool sky_wire_at_end(const SkyWireReader *reader) {
   return reader->at == reader->end;
 }
@@ -73,6 +75,7 @@ static inline bool sky_wire_read_varint(SkyWireReader *reader, uint64_t *ret) {
   return false;
 }
 
+/* Little-endian; false when it is cut off. */
 static inline bool sky_wire_read_fixed32(SkyWireReader *reader, uint32_t *ret) {
   if (reader->end - reader->at < 4)
     return false;
@@ -82,6 +85,7 @@ static inline bool sky_wire_read_fixed32(SkyWireReader *reader, uint32_t *ret) {
   return true;
 }
 
+/* Little-endian; false when it is cut off. */
 static inline bool sky_wire_read_fixed64(SkyWireReader *reader, uint64_t *ret) {
   if (reader->end - reader->at < 8)
     return false;
@@ -185,10 +189,12 @@ static inline bool sky_wire_next(SkyWireReader *reader, SkyWireField *ret) {
   return false;
 }
 
+/* sint32 and sint64. */
 static inline int64_t sky_wire_unzigzag(uint64_t value) {
   return (int64_t)(value >> 1) ^ -(int64_t)(value & 1);
 }
 
+/* The reverse. */
 static inline uint64_t sky_wire_zigzag(int64_t value) {
   return ((uint64_t)value << 1) ^ (uint64_t)(value >> 63);
 }
@@ -209,20 +215,24 @@ static inline size_t sky_wire_put_varint(uint8_t *to, uint64_t value) {
   return size;
 }
 
+/* Values without their tags. */
 static inline void sky_wire_append_varint(SkyBuf *buf, uint64_t value) {
   uint8_t bytes[SKY_WIRE_MAX_VARINT];
   sky_buf_append(buf, bytes, sky_wire_put_varint(bytes, value));
 }
 
+/* What stands before a value, to be appended as a varint. */
 static inline uint64_t sky_wire_tag(uint32_t number, SkyWireType type) {
   return (uint64_t)number << 3 | (uint64_t)type;
 }
 
+/* Little-endian, without a tag. */
 static inline void sky_wire_append_fixed32(SkyBuf *buf, uint32_t value) {
   const uint8_t bytes[4] = {(uint8_t)value, (uint8_t)(value >> 8), (uint8_t)(value >> 16), (uint8_t)(value >> 24)};
   sky_buf_append(buf, bytes, sizeof(bytes));
 }
 
+/* Little-endian, without a tag. */
 static inline void sky_wire_append_fixed64(SkyBuf *buf, uint64_t value) {
   sky_wire_append_fixed32(buf, (uint32_t)value);
   sky_wire_append_fixed32(buf, (uint32_t)(value >> 32));
@@ -251,6 +261,7 @@ static inline size_t sky_wire_begin_bytes(SkyBuf *buf) {
   return buf->size;
 }
 
+/* See sky_wire_begin_bytes(), which gave content_start. */
 static inline void sky_wire_end_bytes(SkyBuf *buf, size_t content_start) {
   if (buf->failed)
     return;

@@ -26,6 +26,7 @@ void sky_buf_init(SkyBuf *buf, size_t max_bytes); /* allocates nothing */
 void sky_buf_finish(SkyBuf *buf);
 void sky_buf_clear(SkyBuf *buf); /* size 0 and not failed; keeps the memory */
 
+/* Each appends a copy, without a terminating NUL; see above for what happens past the maximum. */
 void sky_buf_append(SkyBuf *buf, const void *data, size_t size);
 void sky_buf_append_byte(SkyBuf *buf, uint8_t byte);
 void sky_buf_append_text(SkyBuf *buf, const char *text);

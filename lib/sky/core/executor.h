@@ -61,6 +61,7 @@ size_t sky_executor_flush(SkyExecutor *executor);
  */
 SKY_MUST_USE SkyStatus sky_executor_drain(SkyExecutor *executor, int64_t deadline_ns);
 
+/* A snapshot. Thread-safe. */
 SkyExecutorStats sky_executor_stats(SkyExecutor *executor);
 
 /* Inside work: how long this work waited in the queue. 0 on a thread that is no worker. */

@@ -27,6 +27,7 @@ typedef struct SkySeededRandom {
 } SkySeededRandom;
 void sky_seeded_random_init(SkySeededRandom *random, uint64_t seed);
 
+/* Uniformly distributed. */
 uint64_t sky_random_uint64(const SkyRandom *random);
 double sky_random_unit(const SkyRandom *random); /* [0, 1) */
 
@@ -34,6 +35,7 @@ typedef struct SkyUuid {
   uint8_t bytes[SKY_UUID_BYTES];
 } SkyUuid;
 
+/* RFC 9562: v7 begins with the time, so ids sort by it; the rest is random. */
 SkyUuid sky_uuid_v7(int64_t wall_ms, const SkyRandom *random);
 SkyUuid sky_uuid_v5(const SkyUuid *name_space, SkyStr name); /* SHA-1 of namespace and name */
 void sky_uuid_format(const SkyUuid *uuid, char text[SKY_UUID_TEXT_SIZE]);

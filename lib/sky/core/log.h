@@ -45,6 +45,7 @@ typedef struct SkyLogField {
 #define SKY_F_DOUBLE(name, v) ((SkyLogField){.key = (name), .kind = SKY_LOG_DOUBLE, .value.number = (v)})
 #define SKY_F_BOOL(name, v) ((SkyLogField){.key = (name), .kind = SKY_LOG_BOOL, .value.boolean = (v)})
 
+/* For the macros below: fields end with SKY_LOG_END, context may be NULL. */
 void sky_log_write(SkySeverity severity, const SkyContext *context, const char *event_name, const SkyLogField *fields,
                    const char *format, ...) SKY_PRINTF(5, 6);
 

@@ -14,6 +14,7 @@ typedef struct SkySha1 {
   uint8_t block[SKY_SHA1_BLOCK_BYTES]; /* the first size_bytes % 64 are filled */
 } SkySha1;
 
+/* init, any number of updates, final; then init again. Nothing is allocated. */
 void sky_sha1_init(SkySha1 *sha1);
 void sky_sha1_update(SkySha1 *sha1, const void *data, size_t size);
 void sky_sha1_final(SkySha1 *sha1, uint8_t digest[SKY_SHA1_BYTES]);

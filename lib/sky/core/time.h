@@ -24,6 +24,7 @@ typedef struct SkyClock {
 /* The system's clock; never freed. */
 const SkyClock *sky_clock_system_borrow(void);
 
+/* wall: since 1970-01-01 UTC, may jump. monotonic: since some start, for deadlines and durations. */
 int64_t sky_clock_wall_ns(const SkyClock *clock);
 int64_t sky_clock_wall_ms(const SkyClock *clock);
 int64_t sky_clock_monotonic_ns(const SkyClock *clock);

@@ -18,9 +18,10 @@ typedef struct SkyClient SkyClient;
 #define SKY_WAIT_UNTIL_DEADLINE INT64_MAX
 
 /*
- * Interceptor: begin may add metadata or refuse the call; end sees the status of every begun call. sending sees each
- * message before it is sent, the request of a unary call among them, and received each that has come (not those of a
- * blocking reader); an error of the first is what the call or the write returns, one of the second ends the call.
+ * Interceptor: begin may add metadata or refuse the call; end sees the status of every begun call, once, in reverse
+ * order. sending sees each message before it is sent, the request of a unary call among them, and received each that
+ * has come (not those of a blocking reader); an error of the first is what the call or the write returns, one of the
+ * second ends the call.
  *
  * begin and sending run on the caller's thread, end and received on any. Those that come with the runtime:
  * interceptors/.
@@ -36,6 +37,7 @@ typedef struct SkyClientInterceptor {
 const SkyMethodDescriptor *sky_client_call_method(const SkyClientCall *call);
 const SkyContext *sky_client_call_context(const SkyClientCall *call); /* the call's own span */
 SKY_MUST_USE SkyStatus sky_client_call_add_metadata(SkyClientCall *call, const char *key, SkyStr value);
+/* A slot of per-call data for an interceptor; NULL at first. index < SKY_CALL_SLOTS. */
 void **sky_client_call_slot(SkyClientCall *call, unsigned index);
 /* In begin and end: a place for what this interceptor keeps of this call; at begin it holds anything. */
 void **sky_client_call_own_slot(SkyClientCall *call);
@@ -88,9 +90,13 @@ typedef struct SkyClientOptions {
   const SkyServiceConfig *config; /* retries and health checks; NULL: none of them. Borrowed by create */
 } SkyClientOptions;
 
+/*
+ * Begins to connect and does not wait for it: a target that cannot be reached shows in calls and in
+ * sky_client_is_ready(). The options are copied. RESOURCE_EXHAUSTED without memory. The rpc must outlive the client.
+ */
 SKY_MUST_USE SkyStatus sky_client_create(SkyRpc *rpc, const SkyClientOptions *options, SkyClient **ret);
-SKY_MUST_USE SkyStatus sky_client_intercept(SkyClient *client,
-                                            SkyClientInterceptor interceptor); /* before the first call */
+/* Before the first call; not thread-safe. RESOURCE_EXHAUSTED past 16. What self points to must outlive the client. */
+SKY_MUST_USE SkyStatus sky_client_intercept(SkyClient *client, SkyClientInterceptor interceptor);
 /* Cancels what is open and waits for it. NULL-safe. */
 void sky_client_destroy(SkyClient *client);
 bool sky_client_is_ready(SkyClient *client); /* the channel is connected; also starts connecting */

@@ -19,6 +19,8 @@ typedef struct SkyRpcOptions {
   size_t max_queued_calls; /* calls waiting for a worker; more get RESOURCE_EXHAUSTED; 0: 1024 */
 } SkyRpcOptions;
 
+/* options may be NULL. Raises the soft limit of file descriptors. RESOURCE_EXHAUSTED when no thread or memory can be
+ * had. */
 SKY_MUST_USE SkyStatus sky_rpc_create(const SkyRpcOptions *options, SkyRpc **ret);
 /* Servers and clients must be destroyed first. Waits for the workers and the I/O thread. NULL-safe. */
 void sky_rpc_destroy(SkyRpc *rpc);

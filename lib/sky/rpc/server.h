@@ -23,10 +23,10 @@ typedef struct SkyServiceBinding {
 
 /*
  * Interceptor: begin runs before the handler in the order of registration and may end the call with an error; end runs
- * in reverse order for every begun interceptor, once, when the status is known, and may replace it. request is NULL for
- * client and bidi streaming, and when the bytes that came are no such message. received sees each message that a
- * handler of these streams reads, sending each that one of server and bidi streams writes; an error goes to the handler
- * in place of the message, or as what the write returns.
+ * in reverse order for every begun interceptor, once, when the status is known, and may replace it (it owns *status
+ * then). request is NULL for client and bidi streaming, and when the bytes that came are no such message. received sees
+ * each message that a handler of these streams reads, sending each that one of server and bidi streams writes; an error
+ * goes to the handler in place of the message, or as what the write returns.
  *
  * begin and the handler run on one thread, end, received and sending on any. None may block on the I/O thread. Those
  * that come with the runtime: interceptors/.
@@ -68,6 +68,8 @@ typedef struct SkyServerOptions {
   bool no_validation;            /* does not hold requests to the contract's rules (interceptors/validation.h) */
 } SkyServerOptions;
 
+/* Listens to nothing yet. The options are copied. RESOURCE_EXHAUSTED without memory. The rpc must outlive the server.
+ */
 SKY_MUST_USE SkyStatus sky_server_create(SkyRpc *rpc, const SkyServerOptions *options, SkyServer **ret);
 /* Before start. */
 SKY_MUST_USE SkyStatus sky_server_add(SkyServer *server, SkyServiceBinding binding);

@@ -27,6 +27,7 @@ typedef struct SkyBatchOptions {
   size_t max_waiting; /* more get RESOURCE_EXHAUSTED; 0: 8192 */
 } SkyBatchOptions;
 
+/* RESOURCE_EXHAUSTED without memory or a thread. */
 SKY_MUST_USE SkyStatus sky_batch_create(const SkyBatchOptions *options, SkyBatch **ret);
 /* Does what waits, then ends. Nobody may add any more. NULL-safe. */
 void sky_batch_destroy(SkyBatch *batch);

@@ -47,6 +47,7 @@ extern const SkyIndex sky_event_log_indexes[2];
     .indexes = sky_event_log_indexes, .index_count = 2                                                                 \
   }
 
+/* RESOURCE_EXHAUSTED without memory or a thread. What the options point to must outlive the log. */
 SKY_MUST_USE SkyStatus sky_event_log_create(const SkyEventLogOptions *options, SkyEventLog **ret);
 void sky_event_log_destroy(SkyEventLog *log); /* waits for publications in progress; NULL-safe */
 

@@ -40,6 +40,7 @@ enum { SKY_EVENT_LOG_MARKS = 256 }; /* records marked at once */
 
 /* ---- relay: publishes what this process appended, in the background ---- */
 
+/* The log must outlive it. */
 SKY_MUST_USE SkyStatus sky_event_relay_create(SkyEventLog *log, SkyEventRelay **ret);
 void sky_event_relay_destroy(SkyEventRelay *relay); /* waits for publications in progress; NULL-safe */
 /* Takes a copy of a record that was just appended; when there are too many it is left to the sweeper. */

@@ -26,6 +26,7 @@ typedef struct SkyPendingOptions {
   void *self;
 } SkyPendingOptions;
 
+/* RESOURCE_EXHAUSTED without memory. What the options point to must outlive it. */
 SKY_MUST_USE SkyStatus sky_pending_create(const SkyPendingOptions *options, SkyPending **ret);
 /* Waits for what is being settled. NULL-safe. */
 void sky_pending_destroy(SkyPending *pending);

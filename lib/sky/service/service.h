@@ -51,6 +51,7 @@ typedef struct SkyServiceDefinition {
  */
 int sky_service_main(int argc, char **argv, const SkyServiceDefinition *definition);
 
+/* What the service runs on; borrowed, valid from start to stop. */
 SkyStore *sky_service_store(SkyService *service);
 SkyBus *sky_service_bus(SkyService *service);
 SkyRpc *sky_service_rpc(SkyService *service);

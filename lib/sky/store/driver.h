@@ -65,6 +65,7 @@ typedef struct SkyStoreDriverOptions {
   size_t connections;
 } SkyStoreDriverOptions;
 
+/* The two drivers. The options are borrowed until they return, the schemas as long as the driver lives. */
 SKY_MUST_USE SkyStatus sky_sqlite_open(const SkyStoreDriverOptions *options, const SkyStoreDriver **ret_driver,
                                        void **ret_self);
 SKY_MUST_USE SkyStatus sky_mongo_open(const SkyStoreDriverOptions *options, const SkyStoreDriver **ret_driver,

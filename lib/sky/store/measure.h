@@ -8,6 +8,7 @@ typedef struct SkyStoreMeter {
   const char *system;       /* "sqlite", "mongodb" */
 } SkyStoreMeter;
 
+/* metrics may be NULL; the uri tells the system. */
 void sky_store_meter_init(SkyStoreMeter *meter, SkyMetrics *metrics, const char *uri);
 
 /* One operation, from its begin to its status. */
@@ -19,6 +20,7 @@ typedef struct SkyStoreSpan {
   int64_t begun_ns;
 } SkyStoreSpan;
 
+/* All of it is borrowed until the end. */
 SkyStoreSpan sky_store_span_begin(const SkyStoreMeter *meter, const SkyContext *context,
                                   const SkyCollection *collection, const char *operation);
 /* Returns the status it was given. */

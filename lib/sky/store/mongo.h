@@ -78,6 +78,7 @@ SKY_MUST_USE SkyStatus sky_mongo_decode(const SkySchema *schema, const bson_t *f
 
 /* ---- reading and writing: mongo_read.c, mongo_write.c ---- */
 
+/* As SkyStoreDriver says; self is the driver. */
 SKY_MUST_USE SkyStatus sky_mongo_get(void *self, const SkyContext *context, const SkySchema *schema, const char *id,
                                      SkyArena *arena, ProtobufCMessage **ret, int64_t *ret_version);
 SKY_MUST_USE SkyStatus sky_mongo_find(void *self, const SkyContext *context, const SkyStoreFind *find, SkyArena *arena,

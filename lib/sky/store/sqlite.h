@@ -44,12 +44,14 @@ SKY_MUST_USE SkyStatus sky_sqlite_unpack(const SkySchema *schema, sqlite3_stmt *
 /* Makes tables, columns and indexes as declared, in one transaction. */
 SKY_MUST_USE SkyStatus sky_sqlite_migrate(sqlite3 *db, SkySchema *const *schemas, size_t count);
 
+/* The one writer of a database: commits what several callers wrote together. */
 SKY_MUST_USE SkyStatus sky_sqlite_writer_create(const SkySqlitePlace *place, const SkyStoreDriverOptions *options,
                                                 SkySqliteWriter **ret);
 void sky_sqlite_writer_destroy(SkySqliteWriter *writer); /* commits what waits; NULL-safe */
 SKY_MUST_USE SkyStatus sky_sqlite_writer_write(SkySqliteWriter *writer, const SkyContext *context,
                                                SkyStoreWrite *writes, size_t count);
 
+/* Connections that only read; a caller takes one and waits for it until its deadline. */
 SKY_MUST_USE SkyStatus sky_sqlite_readers_create(const SkySqlitePlace *place, const SkyStoreDriverOptions *options,
                                                  SkySqliteReaders **ret);
 void sky_sqlite_readers_destroy(SkySqliteReaders *readers); /* NULL-safe */

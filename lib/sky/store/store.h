@@ -63,6 +63,7 @@ void sky_store_close(SkyStore *store); /* NULL-safe; no call may be in progress 
 /* A cheap round trip; for readiness. */
 SKY_MUST_USE SkyStatus sky_store_ping(SkyStore *store, const SkyContext *context);
 
+/* The document gets version 1. ALREADY_EXISTS when its id, or a value of a unique index, is taken. */
 SKY_MUST_USE SkyStatus sky_store_insert(SkyStore *store, const SkyContext *context, const SkyCollection *collection,
                                         const ProtobufCMessage *document);
 /* Each on its own: results[i] gets SKY_OK or that document's error (the caller's to free). The return is of the whole.
@@ -127,5 +128,6 @@ typedef struct SkyPage {
   const char *next_page_token; /* "" at the end */
 } SkyPage;
 
+/* One page, unpacked into the arena. INVALID_ARGUMENT for an index that is none, or a token of another query. */
 SKY_MUST_USE SkyStatus sky_store_find(SkyStore *store, const SkyContext *context, const SkyCollection *collection,
                                       const SkyQuery *query, SkyArena *arena, SkyPage *ret);

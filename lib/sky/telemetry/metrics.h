@@ -36,6 +36,7 @@ typedef struct SkyMetrics SkyMetrics;
 typedef struct SkyInstrument SkyInstrument;
 typedef struct SkySeries SkySeries;
 
+/* A registry without instruments. RESOURCE_EXHAUSTED without memory. */
 SKY_MUST_USE SkyStatus sky_metrics_create(SkyMetrics **ret);
 void sky_metrics_destroy(SkyMetrics *metrics); /* NULL-safe; nothing may use it any more */
 

@@ -76,4 +76,5 @@ const SkyMethod *sky_contracts_method_at(const SkyContracts *contracts, size_t i
 bool sky_contracts_route_at(const SkyContracts *contracts, size_t index, SkyStr *ret_http_method, SkyStr *ret_template,
                             const SkyMethod **ret_method);
 
+/* Full name, without a leading dot; lives as long as the contracts. */
 SkyStr sky_message_type_name(const SkyMessageType *type);

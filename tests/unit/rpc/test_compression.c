@@ -194,8 +194,9 @@ END_TEST
 
 START_TEST(defaults_of_server_and_client) {
   teardown();
-  start((SkyServerOptions){.compression = SKY_COMPRESSION_GZIP},
-        (SkyClientOptions){.compression = SKY_COMPRESSION_DEFLATE});
+  const SkyServerOptions server_options = {.compression = SKY_COMPRESSION_GZIP};
+  const SkyClientOptions client_options = {.compression = SKY_COMPRESSION_DEFLATE};
+  start(server_options, client_options);
   ck_assert(ask_server('-', SKY_COMPRESSION_IDENTITY, LONG));
   ck_assert(came_compressed(0));
 }
