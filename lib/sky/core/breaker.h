@@ -35,6 +35,7 @@ typedef enum SkyBreakerAnswer {
   SKY_BREAKER_FULL  /* wait until a call ends */
 } SkyBreakerAnswer;
 
+/* init: closed, without a failure. begin: whether a call may be made now; each that may is followed by its end. */
 void sky_breaker_init(SkyBreaker *breaker, SkyBreakerPolicy policy);
 SkyBreakerAnswer sky_breaker_begin(SkyBreaker *breaker, int64_t now_ms, int64_t *ret_until_ms);
 /* sick: the call failed because the peer was away or broken, not because it said no. */

@@ -24,6 +24,7 @@ typedef struct SkyCodel {
   bool overloaded;     /* the interval before was too slow for everybody */
 } SkyCodel;
 
+/* Nothing has been late yet. */
 void sky_codel_init(SkyCodel *codel, int64_t target_ns, int64_t interval_ns);
 /* True when work that has waited this long, and is about to begin now, is to be dropped. Asked for all work. */
 bool sky_codel_is_late(SkyCodel *codel, int64_t waited_ns, int64_t now_ns);

@@ -89,6 +89,7 @@ SkyStatus sky_call_write(SkyCall *call, const ProtobufCMessage *message) {
 
 SkyStatus sky_call_write_blocking(SkyCall *call, const ProtobufCMessage *message) {
   assert(!sky_rpc_is_io_thread(call->server->rpc));
+  SKY_TRY(sky_call_intercept_sending(call, message));
   const size_t size = sky_packed_size(message);
   grpc_byte_buffer *buffer = sky_pack_byte_buffer(message, size);
   Send send = {0};

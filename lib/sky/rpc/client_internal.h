@@ -101,6 +101,13 @@ grpc_op sky_client_initial_metadata_op(SkyClientCall *call);
 grpc_op sky_client_receive_initial_metadata_op(SkyClientCall *call);
 grpc_op sky_client_receive_status_op(SkyClientCall *call);
 
+/*
+ * The two halves of sky_client_stream_write(), for writers that wait: asking the interceptors, once, and putting the
+ * message into the queue. RESOURCE_EXHAUSTED of put, unless without memory, means that on_writable will be called.
+ */
+SKY_MUST_USE SkyStatus sky_client_stream_intercept_write(SkyClientStream *stream, const ProtobufCMessage *message);
+SKY_MUST_USE SkyStatus sky_client_stream_put(SkyClientStream *stream, const ProtobufCMessage *message);
+
 /* For the blocking reader: messages as they come, instead of on_message; takes the buffer. */
 typedef void (*SkyClientOnBuffer)(void *user, SkyClientStream *stream, grpc_byte_buffer *buffer);
 SKY_MUST_USE SkyStatus sky_client_stream_open_raw(SkyClient *client, const SkyMethodDescriptor *method,

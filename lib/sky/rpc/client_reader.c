@@ -135,9 +135,10 @@ static void wait_writable(SkyClientReader *reader) {
 
 SkyStatus sky_client_reader_write(SkyClientReader *reader, const ProtobufCMessage *message) {
   assert(!sky_rpc_is_io_thread(reader->rpc));
+  SKY_TRY(sky_client_stream_intercept_write(reader->stream, message));
   for (;;) {
     set_writable(reader, false); /* a refusal sets it true in its time */
-    SkyStatus status = sky_client_stream_write(reader->stream, message);
+    SkyStatus status = sky_client_stream_put(reader->stream, message);
     if (status == sky_status_no_memory() || !sky_status_take(&status, SKY_CODE_RESOURCE_EXHAUSTED))
       return status;
     wait_writable(reader);

@@ -278,15 +278,14 @@ static SkyStatus push(SkyClientStream *stream, grpc_byte_buffer *buffer, size_t 
 }
 
 /* With the lock held, because the call and its client last only until the stream has ended. */
-static SkyStatus intercept_write(SkyClientStream *stream, const ProtobufCMessage *message) {
+SkyStatus sky_client_stream_intercept_write(SkyClientStream *stream, const ProtobufCMessage *message) {
   pthread_mutex_lock(&stream->lock);
   const SkyStatus status = stream->ended ? SKY_OK : sky_client_intercept_sending(&stream->call, message);
   pthread_mutex_unlock(&stream->lock);
   return status;
 }
 
-SkyStatus sky_client_stream_write(SkyClientStream *stream, const ProtobufCMessage *message) {
-  SKY_TRY(intercept_write(stream, message));
+SkyStatus sky_client_stream_put(SkyClientStream *stream, const ProtobufCMessage *message) {
   const size_t size = sky_packed_size(message);
   SKY_TRY(check_writable_locked(stream, size)); /* before the work of packing */
   grpc_byte_buffer *buffer = sky_pack_byte_buffer(message, size);
@@ -296,6 +295,11 @@ SkyStatus sky_client_stream_write(SkyClientStream *stream, const ProtobufCMessag
   pthread_mutex_unlock(&stream->lock);
   start_send(stream, send);
   return status;
+}
+
+SkyStatus sky_client_stream_write(SkyClientStream *stream, const ProtobufCMessage *message) {
+  SKY_TRY(sky_client_stream_intercept_write(stream, message));
+  return sky_client_stream_put(stream, message);
 }
 
 void sky_client_stream_compress_messages(SkyClientStream *stream, bool compress) {

@@ -1,4 +1,4 @@
-/* What metrics.c and exposition.c share. */
+/* What metrics.c and exposition.c share. (internal) */
 #pragma once
 
 #include <pthread.h>

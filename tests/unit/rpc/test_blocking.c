@@ -227,7 +227,25 @@ START_TEST(a_drain_wakes_a_handler_that_reads) {
 }
 END_TEST
 
+/* Refuses messages that begin with '?', with the code that a full queue has too. */
+static SkyStatus refuse_questions(void *self, SkyClientCall *call, const ProtobufCMessage *message) {
+  const SkyStr bytes = ((const SkyRawMessage *)(const void *)message)->bytes;
+  return sky_str_starts_with(bytes, SKY_STR("?")) ? SKY_RESOURCE_EXHAUSTED("no questions") : SKY_OK;
+}
+
+START_TEST(an_interceptors_refusal_is_no_reason_to_wait) {
+  const SkyRawMessage question = raw("?", 1), message = raw("x", 1);
+  ProtobufCMessage *response = NULL;
+  ck_assert_ptr_null(sky_client_intercept(client, (SkyClientInterceptor){.sending = refuse_questions}));
+  SkyClientReader *reader = open_reader(SUM, NULL);
+  assert_code(sky_client_reader_write(reader, &question.base), SKY_CODE_RESOURCE_EXHAUSTED);
+  assert_code(sky_client_reader_write(reader, &message.base), SKY_CODE_OK);
+  assert_code(sky_client_reader_finish(reader, &arena, &response), SKY_CODE_OK);
+  ck_assert(sky_str_is(((SkyRawMessage *)(void *)response)->bytes, "1"));
+}
+END_TEST
+
 SKY_CHECK_MAIN_WITH("rpc/blocking", setup, teardown, a_handler_waits_for_room, a_caller_waits_for_room,
                     the_status_comes_by_finish_when_the_server_ends_the_call, both_wait_for_each_other,
                     a_caller_who_leaves_wakes_a_handler_that_reads, a_caller_who_leaves_wakes_a_handler_that_writes,
-                    a_drain_wakes_a_handler_that_reads)
+                    a_drain_wakes_a_handler_that_reads, an_interceptors_refusal_is_no_reason_to_wait)

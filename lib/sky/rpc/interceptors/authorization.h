@@ -17,5 +17,7 @@ typedef struct SkyAuthorization {
   void *user;
 } SkyAuthorization;
 
+/* For sky_server_intercept(). */
 SkyServerInterceptor sky_authorization_server(const SkyAuthorization *authorization);
+/* What the contract says of this call: for a decide of yours that asks more. */
 SKY_MUST_USE SkyStatus sky_authorize_by_contract(SkyCall *call, bool require_principal);

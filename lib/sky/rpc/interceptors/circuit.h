@@ -20,6 +20,7 @@ typedef struct SkyCircuitOptions {
   const SkyClock *clock;   /* NULL: the system's */
 } SkyCircuitOptions;
 
+/* The options are copied. RESOURCE_EXHAUSTED without memory. */
 SKY_MUST_USE SkyStatus sky_circuit_create(const SkyCircuitOptions *options, SkyCircuit **ret);
 void sky_circuit_destroy(SkyCircuit *circuit); /* after its clients; NULL-safe */
 SkyClientInterceptor sky_circuit_client(SkyCircuit *circuit);

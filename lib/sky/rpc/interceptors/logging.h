@@ -7,5 +7,6 @@
 #include <sky/rpc/client.h>
 #include <sky/rpc/server.h>
 
+/* For sky_server_intercept() and sky_client_intercept(). Lines go where sky_log_init() has said. */
 SkyServerInterceptor sky_logging_server(void);
 SkyClientInterceptor sky_logging_client(void);

@@ -13,6 +13,7 @@ typedef struct SkyRpcMetrics {
   SkyInstrument *served, *made;
 } SkyRpcMetrics;
 
+/* Finds or makes the two histograms in the registry; then one interceptor for each side. */
 void sky_rpc_metrics_init(SkyRpcMetrics *metrics, SkyMetrics *registry);
 SkyServerInterceptor sky_rpc_metrics_server(SkyRpcMetrics *metrics);
 SkyClientInterceptor sky_rpc_metrics_client(SkyRpcMetrics *metrics);

@@ -17,6 +17,7 @@ typedef struct SkySheddingOptions {
   const SkyClock *clock;  /* NULL: the system's */
 } SkySheddingOptions;
 
+/* The options are copied. RESOURCE_EXHAUSTED without memory. */
 SKY_MUST_USE SkyStatus sky_shedding_create(const SkySheddingOptions *options, SkyShedding **ret);
 void sky_shedding_destroy(SkyShedding *shedding); /* after its servers; NULL-safe */
 SkyServerInterceptor sky_shedding_server(SkyShedding *shedding);

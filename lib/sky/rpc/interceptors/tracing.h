@@ -24,5 +24,6 @@ typedef struct SkyRpcTracing {
   void *user;
 } SkyRpcTracing;
 
+/* For sky_server_intercept() and sky_client_intercept(). */
 SkyServerInterceptor sky_rpc_tracing_server(const SkyRpcTracing *tracing);
 SkyClientInterceptor sky_rpc_tracing_client(const SkyRpcTracing *tracing);
