@@ -19,7 +19,6 @@ enum {
   DEFAULT_MAX_MESSAGE = 4 << 20,
   DEFAULT_MAX_CALLS = 4096,
   DEFAULT_CONNECT_WAIT_MS = 500,
-  DEFAULT_DEADLINE_MS = 30 * 1000, /* of a unary call whose method has none: nothing waits for ever */
   KEEPALIVE_MS = 30 * 1000,
   KEEPALIVE_TIMEOUT_MS = 10 * 1000,
   FIRST_RECONNECT_MS = 100,
@@ -106,6 +105,8 @@ static void init_settings(SkyClient *client, const SkyClientOptions *options) {
   client->max_concurrent_calls = or_default(options->max_concurrent_calls, DEFAULT_MAX_CALLS);
   client->max_response_bytes = or_default(options->max_response_bytes, DEFAULT_MAX_MESSAGE);
   client->connect_wait_ms = options->connect_wait_ms != 0 ? options->connect_wait_ms : DEFAULT_CONNECT_WAIT_MS;
+  client->hedging = sky_hedging_with_defaults(options->config);
+  sky_hedging_init_budget(&client->hedging_budget, options->config);
   client->compression = options->compression;
   snprintf(client->target, sizeof(client->target), "%s", options->target);
 }
@@ -246,7 +247,7 @@ static SkyContext context_of(const SkyMethodDescriptor *method, const SkyContext
     return context;
   if (method->deadline_ms > 0)
     return sky_context_with_timeout_ms(&context, method->deadline_ms);
-  return method->kind == SKY_UNARY ? sky_context_with_timeout_ms(&context, DEFAULT_DEADLINE_MS) : context;
+  return method->kind == SKY_UNARY ? sky_context_with_timeout_ms(&context, SKY_CLIENT_DEADLINE_MS) : context;
 }
 
 /* With the lock held. */

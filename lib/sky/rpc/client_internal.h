@@ -8,12 +8,14 @@
 
 #include <grpc/grpc.h>
 
+#include <sky/core/backoff.h>
 #include <sky/rpc/client.h>
 #include <sky/rpc/metadata_list.h>
 #include <sky/rpc/runtime_internal.h>
 #include <sky/rpc/server.h>
 #include <sky/rpc/tls_internal.h>
 
+enum { SKY_CLIENT_DEADLINE_MS = 30 * 1000 }; /* of a unary call whose method has none: nothing waits for ever */
 enum { SKY_CLIENT_MAX_INTERCEPTORS = 16, SKY_CLIENT_METHODS = 256 /* a power of two */ };
 
 /* A method as the channel knows it. */
@@ -56,6 +58,8 @@ struct SkyClient {
   char target[64]; /* for messages */
   size_t max_concurrent_calls, max_response_bytes;
   int64_t connect_wait_ms;
+  SkyHedgingPolicy hedging;
+  SkyRetryBudget hedging_budget;
   SkyCompression compression;
   SkyClientInterceptor interceptors[SKY_CLIENT_MAX_INTERCEPTORS];
   size_t interceptor_count;
@@ -86,6 +90,14 @@ SKY_MUST_USE SkyStatus sky_client_intercept_received(SkyClientCall *call, const 
 SKY_MUST_USE SkyStatus sky_client_call_end(SkyClientCall *call, SkyStatus failure);
 /* Gives up what the call holds, the core's call included. The client may be gone when this returns. */
 void sky_client_call_close(SkyClientCall *call);
+
+/* service_config.c */
+SkyHedgingPolicy sky_hedging_with_defaults(const SkyServiceConfig *config);
+void sky_hedging_init_budget(SkyRetryBudget *budget, const SkyServiceConfig *config);
+
+/* client_unary.c: a call as it is, not hedged. */
+void sky_client_call_once_async(SkyClient *client, const SkyMethodDescriptor *method, const SkyContext *context,
+                                const ProtobufCMessage *request, SkyOnDone done, void *user);
 
 /* client_wait.c; with the client's lock held, but for init. */
 void sky_client_wait_init(SkyClient *client);

@@ -9,6 +9,7 @@
 
 #include <grpc/byte_buffer.h>
 
+#include <sky/rpc/hedge.h>
 #include <sky/rpc/inflate.h>
 #include <sky/rpc/slices.h>
 
@@ -71,6 +72,8 @@ static void wait_done(UnaryCall *unary) {
 SkyStatus sky_client_call(SkyClient *client, const SkyMethodDescriptor *method, const SkyContext *context,
                           const ProtobufCMessage *request, SkyArena *arena, ProtobufCMessage **ret_response) {
   assert(!sky_rpc_is_io_thread(client->rpc));
+  if (sky_hedge_is_wanted(client, method))
+    return sky_hedge_call(client, method, context, request, arena, ret_response);
   UnaryCall unary = {.tag.complete = wake};
   ProtobufCMessage *response = NULL;
   SKY_TRY(sky_client_call_begin(&unary.call, client, method, context, request));
@@ -115,17 +118,30 @@ static SkyStatus start_async(SkyClient *client, const SkyMethodDescriptor *metho
   return status;
 }
 
-void sky_client_call_async_typed(SkyClient *client, const SkyMethodDescriptor *method, const SkyContext *context,
-                                 const ProtobufCMessage *request, SkyOnDoneInvoke invoke, SkyFunction done,
-                                 void *user) {
+static void call_once(SkyClient *client, const SkyMethodDescriptor *method, const SkyContext *context,
+                      const ProtobufCMessage *request, SkyOnDoneInvoke invoke, SkyFunction done, void *user) {
   const UnaryCall async = {.tag.complete = complete, .invoke = invoke, .function = done, .user = user};
   const SkyStatus status = start_async(client, method, context, request, async);
   if (status != SKY_OK)
     invoke(done, user, status, NULL);
 }
 
+void sky_client_call_async_typed(SkyClient *client, const SkyMethodDescriptor *method, const SkyContext *context,
+                                 const ProtobufCMessage *request, SkyOnDoneInvoke invoke, SkyFunction done,
+                                 void *user) {
+  if (sky_hedge_is_wanted(client, method))
+    sky_hedge_call_async(client, method, context, request, invoke, done, user);
+  else
+    call_once(client, method, context, request, invoke, done, user);
+}
+
 static void invoke_untyped(SkyFunction done, void *user, SkyStatus status, const ProtobufCMessage *response) {
   ((SkyOnDone)done)(user, status, response);
+}
+
+void sky_client_call_once_async(SkyClient *client, const SkyMethodDescriptor *method, const SkyContext *context,
+                                const ProtobufCMessage *request, SkyOnDone done, void *user) {
+  call_once(client, method, context, request, invoke_untyped, (SkyFunction)done, user);
 }
 
 void sky_client_call_async(SkyClient *client, const SkyMethodDescriptor *method, const SkyContext *context,

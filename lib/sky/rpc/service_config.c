@@ -3,7 +3,26 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include <sky/rpc/client_internal.h>
+
+enum { DEFAULT_TOKENS = 100 };
+static const double default_refund = 0.1;
 static const SkyCode default_codes[] = {SKY_CODE_UNAVAILABLE};
+
+SkyHedgingPolicy sky_hedging_with_defaults(const SkyServiceConfig *config) {
+  SkyHedgingPolicy policy = config != NULL ? config->hedging : (SkyHedgingPolicy){0};
+  if (policy.codes == NULL) {
+    policy.codes = default_codes;
+    policy.code_count = sizeof(default_codes) / sizeof(default_codes[0]);
+  }
+  return policy;
+}
+
+void sky_hedging_init_budget(SkyRetryBudget *budget, const SkyServiceConfig *config) {
+  const SkyRetryThrottling throttling = config != NULL ? config->throttling : (SkyRetryThrottling){0};
+  sky_retry_budget_init(budget, throttling.max_tokens != 0 ? throttling.max_tokens : DEFAULT_TOKENS,
+                        throttling.tokens_per_success != 0 ? throttling.tokens_per_success : default_refund);
+}
 
 static SkyRetryPolicy with_defaults(SkyRetryPolicy policy) {
   if (policy.max_attempts == 0)
@@ -39,12 +58,17 @@ static SkyStatus check_throttling(const SkyRetryThrottling *throttling) {
   return SKY_OK;
 }
 
+static bool is_retried(const SkyServiceConfig *config, const SkyMethodDescriptor *method) {
+  const bool is_hedged = config->hedging.max_attempts > 1 && method->kind == SKY_UNARY;
+  return method->idempotency != SKY_IDEMPOTENCY_UNKNOWN && !is_hedged;
+}
+
 /* [{"service":"a.B","method":"C"},…]; false and nothing written when no method is idempotent. */
-static bool write_names(const SkyServiceDescriptor *const *services, SkyBuf *out) {
+static bool write_names(const SkyServiceConfig *config, SkyBuf *out) {
   bool any = false;
-  for (; *services != NULL; services++) {
+  for (const SkyServiceDescriptor *const *services = config->services; *services != NULL; services++) {
     for (size_t i = 0; i < (*services)->method_count; i++) {
-      if ((*services)->methods[i].idempotency == SKY_IDEMPOTENCY_UNKNOWN)
+      if (!is_retried(config, &(*services)->methods[i]))
         continue;
       sky_buf_printf(out, "%s{\"service\":\"%s\",\"method\":\"%s\"}", any ? "," : "", (*services)->name,
                      (*services)->methods[i].name);
@@ -70,14 +94,14 @@ static void write_policy(const SkyRetryPolicy *policy, SkyBuf *out) {
 
 static void write_throttling(SkyRetryThrottling throttling, SkyBuf *out) {
   sky_buf_printf(out, ",\"retryThrottling\":{\"maxTokens\":%u,\"tokenRatio\":%.3f}",
-                 throttling.max_tokens != 0 ? throttling.max_tokens : 100,
-                 throttling.tokens_per_success != 0 ? throttling.tokens_per_success : 0.1);
+                 throttling.max_tokens != 0 ? throttling.max_tokens : DEFAULT_TOKENS,
+                 throttling.tokens_per_success != 0 ? throttling.tokens_per_success : default_refund);
 }
 
 static void write_retries(const SkyServiceConfig *config, const SkyRetryPolicy *policy, SkyBuf *out) {
   const size_t before = out->size;
   sky_buf_append_text(out, ",\"methodConfig\":[{\"name\":[");
-  if (!write_names(config->services, out)) {
+  if (!write_names(config, out)) {
     out->size = before;
     return;
   }

@@ -33,10 +33,23 @@ typedef struct SkyRetryThrottling {
   double tokens_per_success; /* 0: 0.1 */
 } SkyRetryThrottling;
 
+/*
+ * Hedging: a call that is not answered within the delay is made again, to another server where there is one, and so on;
+ * the first answer counts, the other attempts are cancelled. For the slowest calls of many: with a delay near the 95th
+ * percentile it costs a twentieth more calls. A failure with one of the codes starts the next attempt at once.
+ */
+typedef struct SkyHedgingPolicy {
+  unsigned max_attempts; /* with the first one; 0 or 1: no hedging */
+  int64_t delay_ms;      /* 0: all attempts at once */
+  const SkyCode *codes;  /* not final while another attempt may follow; NULL: UNAVAILABLE. Static */
+  size_t code_count;
+} SkyHedgingPolicy;
+
 typedef struct SkyServiceConfig {
   const SkyServiceDescriptor *const *services; /* NULL-terminated: the contracts spoken here; NULL: no retries */
   SkyRetryPolicy retry;                        /* of their idempotent methods */
-  SkyRetryThrottling throttling;
+  SkyHedgingPolicy hedging;      /* of unary methods that their contract marks as idempotent, in place of retries */
+  SkyRetryThrottling throttling; /* hedged attempts have a budget of the same size, and each takes a token of it */
   /*
    * Asks every server by health v1 whether this service is serving ("" the whole server), and calls only those that
    * are. NULL: does not ask. Not through a proxy that spreads calls over servers, whose answers would be mixed up.

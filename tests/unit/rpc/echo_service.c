@@ -23,7 +23,8 @@ const SkyMethodDescriptor echo_methods[ECHO_METHODS] = {
     [ECHO_INLINE] =
         METHOD("Inline", SKY_UNARY, .inline_handler = true, .deadline_ms = 20000, .idempotency = SKY_NO_SIDE_EFFECTS),
     [ECHO_WORKER] = METHOD("Worker", SKY_UNARY, .deadline_ms = 20000),
-    [ECHO_DEFER] = METHOD("Defer", SKY_UNARY, .inline_handler = true, .deadline_ms = 20000),
+    [ECHO_DEFER] =
+        METHOD("Defer", SKY_UNARY, .inline_handler = true, .deadline_ms = 20000, .idempotency = SKY_IDEMPOTENT),
     [ECHO_COUNT] = METHOD("Count", SKY_SERVER_STREAMING, .inline_handler = true),
     [ECHO_SUM] = METHOD("Sum", SKY_CLIENT_STREAMING, .inline_handler = true),
     [ECHO_CHAT] = METHOD("Chat", SKY_BIDI_STREAMING, .inline_handler = true),

@@ -48,7 +48,7 @@ static void call_async(EchoMethod method, const char *text, Outcome *outcome) {
 /* ---- bulkhead ---- */
 
 static void fill_and_overflow(SkyBulkhead *bulkhead) {
-  Outcome open[2] = {0};
+  Outcome open[2] = {0}, last = {0};
   for (int i = 0; i < 2; i++)
     call_async(ECHO_DEFER, "", &open[i]);
   SKY_CHECK_EVENTUALLY(sky_bulkhead_calls(bulkhead, &echo_methods[ECHO_DEFER]) == 2);
@@ -62,11 +62,12 @@ static void fill_and_overflow(SkyBulkhead *bulkhead) {
   for (int i = 0; i < 2; i++)
     SKY_CHECK_EVENTUALLY(atomic_load(&open[i].done));
   SKY_CHECK_EVENTUALLY(sky_bulkhead_calls(bulkhead, &echo_methods[ECHO_DEFER]) == 0);
-  call_async(ECHO_DEFER, "", &open[0]);
+  call_async(ECHO_DEFER, "", &last);
   SKY_CHECK_EVENTUALLY(sky_bulkhead_calls(bulkhead, &echo_methods[ECHO_DEFER]) == 1);
   SkyCall *call = NULL;
   SKY_CHECK_EVENTUALLY((call = echo_service_take_any(&service)) != NULL);
   sky_call_finish(call, SKY_OK);
+  SKY_CHECK_EVENTUALLY(atomic_load(&last.done));
 }
 
 static SkyBulkhead *create_bulkhead(void) {
@@ -198,6 +199,8 @@ START_TEST(what_waited_too_long_is_turned_away) {
     ck_assert(waiting[i].code == SKY_CODE_OK || waiting[i].code == SKY_CODE_UNAVAILABLE);
     turned_away += waiting[i].code == SKY_CODE_UNAVAILABLE;
   }
+  for (int i = 0; i < 2; i++)
+    SKY_CHECK_EVENTUALLY(atomic_load(&blocked[i].done));
   ck_assert_uint_eq(turned_away, 4); /* from 49 ms on, after an interval in which all had waited */
   ck_assert_uint_eq(sky_shedding_count(shedding), 4);
   ck_assert_ptr_null(call_method(ECHO_INLINE, NULL, "", NULL));

@@ -153,7 +153,8 @@ START_TEST(the_config_is_written_as_grpc_reads_it) {
   sky_buf_append_byte(&json, 0);
   ck_assert_str_eq((const char *)json.data,
                    "{\"loadBalancingConfig\":[{\"round_robin\":{}}],\"methodConfig\":[{\"name\":["
-                   "{\"service\":\"sky.test.v1.EchoService\",\"method\":\"Inline\"}],"
+                   "{\"service\":\"sky.test.v1.EchoService\",\"method\":\"Inline\"},"
+                   "{\"service\":\"sky.test.v1.EchoService\",\"method\":\"Defer\"}],"
                    "\"retryPolicy\":{\"maxAttempts\":3,\"initialBackoff\":\"0.020s\",\"maxBackoff\":\"1.500s\","
                    "\"backoffMultiplier\":2.000,\"retryableStatusCodes\":[\"UNAVAILABLE\",\"ABORTED\"]}}],"
                    "\"retryThrottling\":{\"maxTokens\":50,\"tokenRatio\":0.250},"

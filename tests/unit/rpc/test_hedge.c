@@ -1,0 +1,192 @@
+/* Hedging: when further attempts are made, which answer counts, and what becomes of the others. */
+#include "fixture.h"
+
+#include <stdatomic.h>
+#include <string.h>
+
+#include <sky/core/time.h>
+
+static atomic_int attempts, failing; /* of the server: seen; still to fail with UNAVAILABLE */
+
+static SkyStatus fail_some(void *self, SkyCall *call, const ProtobufCMessage *request) {
+  SkyStr value;
+  atomic_fetch_add(&attempts, 1);
+  if (sky_call_metadata(call, "x-must-be-bin", &value))
+    ck_assert(value.size == 3 && memcmp(value.data, "a\0b", 3) == 0);
+  return atomic_fetch_sub(&failing, 1) > 0 ? SKY_UNAVAILABLE("trouble") : SKY_OK;
+}
+
+static void start(int fail, SkyHedgingPolicy hedging, unsigned max_tokens) {
+  const SkyServiceConfig config = {.hedging = hedging, .throttling.max_tokens = max_tokens};
+  atomic_store(&failing, fail);
+  start_server(NULL, (SkyServerOptions){0});
+  ck_assert_ptr_null(sky_server_intercept(server, (SkyServerInterceptor){.begin = fail_some}));
+  start_client((SkyClientOptions){.config = &config});
+}
+
+static const SkyHedgingPolicy quick = {.max_attempts = 3, .delay_ms = 10};
+static const SkyHedgingPolicy slow = {.max_attempts = 3, .delay_ms = 15000};
+
+typedef struct Outcome {
+  atomic_bool done;
+  SkyCode code;
+  atomic_int ends; /* of the call's options */
+} Outcome;
+
+static void call_done(void *user, SkyStatus status, const ProtobufCMessage *response) {
+  Outcome *outcome = user;
+  outcome->code = sky_status_code(status);
+  sky_status_free(status);
+  atomic_store(&outcome->done, true);
+}
+
+static void call_ended(void *user, const SkyClientCall *call, const SkyError *status) {
+  atomic_fetch_add(&((Outcome *)user)->ends, 1);
+}
+
+static void call_deferred(const SkyContext *context, Outcome *outcome) {
+  Sky__Test__V1__Echo request = SKY__TEST__V1__ECHO__INIT;
+  sky_client_call_async(client, &echo_methods[ECHO_DEFER], context, &request.base, call_done, outcome);
+}
+
+START_TEST(the_first_answer_counts_and_the_others_are_cancelled) {
+  Outcome outcome = {0};
+  const SkyMetadataEntry metadata = {"x-must-be-bin", {"a\0b", 3}};
+  const SkyCallOptions options = {.metadata = &metadata, .metadata_count = 1, .on_end = call_ended, .user = &outcome};
+  SkyContext context = sky_context_background();
+  context.call_options = &options;
+  start(0, quick, 0);
+  call_deferred(&context, &outcome);
+  SKY_CHECK_EVENTUALLY(echo_service_deferred(&service) == 3);
+  ck_assert(!atomic_load(&outcome.done));
+  sky_call_finish(echo_service_take_any(&service), SKY_OK);
+  SKY_CHECK_EVENTUALLY(atomic_load(&outcome.done));
+  ck_assert_int_eq(outcome.code, SKY_CODE_OK);
+  ck_assert_int_eq(atomic_load(&outcome.ends), 1);
+  SKY_CHECK_EVENTUALLY(echo_service_cancelled(&service) == 2);
+  ck_assert_int_eq(atomic_load(&attempts), 3);
+}
+END_TEST
+
+START_TEST(a_quick_answer_needs_one_attempt) {
+  Sky__Test__V1__Echo *response = NULL;
+  start(0, slow, 0);
+  ck_assert_ptr_null(call_method(ECHO_INLINE, NULL, "hello", &response));
+  ck_assert_str_eq(response->text, "hello");
+  ck_assert_int_eq(atomic_load(&attempts), 1);
+}
+END_TEST
+
+START_TEST(a_failure_starts_the_next_attempt_at_once) {
+  start(2, slow, 0);
+  ck_assert_ptr_null(call_method(ECHO_INLINE, NULL, "x", NULL));
+  ck_assert_int_eq(atomic_load(&attempts), 3);
+}
+END_TEST
+
+START_TEST(when_all_attempts_fail_so_does_the_call) {
+  Outcome outcome = {0};
+  const SkyCallOptions options = {.on_end = call_ended, .user = &outcome};
+  SkyContext context = sky_context_background();
+  context.call_options = &options;
+  start(100, slow, 0);
+  assert_code(call_method(ECHO_INLINE, &context, "x", NULL), SKY_CODE_UNAVAILABLE);
+  ck_assert_int_eq(atomic_load(&attempts), 3);
+  ck_assert_int_eq(atomic_load(&outcome.ends), 1);
+}
+END_TEST
+
+START_TEST(a_final_failure_ends_the_call) {
+  start(0, slow, 0);
+  assert_code(call_method(ECHO_INLINE, NULL, "fail", NULL), SKY_CODE_NOT_FOUND);
+  ck_assert_int_eq(atomic_load(&attempts), 1);
+}
+END_TEST
+
+START_TEST(what_may_not_be_made_twice_is_not_hedged) {
+  start(1, (SkyHedgingPolicy){.max_attempts = 3}, 0);
+  assert_code(call_method(ECHO_WORKER, NULL, "x", NULL), SKY_CODE_UNAVAILABLE);
+  ck_assert_int_eq(atomic_load(&attempts), 1);
+}
+END_TEST
+
+START_TEST(the_callers_cancellation_reaches_all_attempts) {
+  Outcome outcome = {0};
+  SkyContext context = sky_context_background();
+  context.cancel = sky_cancel_create();
+  start(0, quick, 0);
+  call_deferred(&context, &outcome);
+  SKY_CHECK_EVENTUALLY(echo_service_deferred(&service) == 3);
+  sky_cancel_trigger(context.cancel);
+  SKY_CHECK_EVENTUALLY(atomic_load(&outcome.done));
+  ck_assert_int_eq(outcome.code, SKY_CODE_CANCELLED);
+  SKY_CHECK_EVENTUALLY(echo_service_cancelled(&service) == 3);
+  sky_cancel_unref(context.cancel);
+}
+END_TEST
+
+START_TEST(the_deadline_is_that_of_the_whole_call) {
+  const SkyContext background = sky_context_background();
+  const SkyContext context = sky_context_with_timeout_ms(&background, 100);
+  start(0, quick, 0);
+  assert_code(call_method(ECHO_DEFER, &context, "", NULL), SKY_CODE_DEADLINE_EXCEEDED);
+}
+END_TEST
+
+START_TEST(the_budget_bounds_the_attempts) {
+  start(1000, slow, 4);
+  for (int i = 0; i < 20; i++)
+    assert_code(call_method(ECHO_INLINE, NULL, "x", NULL), SKY_CODE_UNAVAILABLE);
+  ck_assert_int_eq(atomic_load(&attempts), 20 + 4);
+}
+END_TEST
+
+START_TEST(a_client_is_destroyed_with_hedged_calls_open) {
+  Outcome outcomes[8] = {0};
+  start(0, quick, 0);
+  for (int i = 0; i < 8; i++)
+    call_deferred(NULL, &outcomes[i]);
+  SKY_CHECK_EVENTUALLY(echo_service_deferred(&service) >= 8);
+  sky_client_destroy(client);
+  client = NULL;
+  for (int i = 0; i < 8; i++) {
+    ck_assert(atomic_load(&outcomes[i].done));
+    ck_assert_int_eq(outcomes[i].code, SKY_CODE_CANCELLED);
+  }
+}
+END_TEST
+
+static void *call_many(void *failures) {
+  for (int i = 0; i < 100; i++) {
+    SkyArena own;
+    Sky__Test__V1__Echo request = SKY__TEST__V1__ECHO__INIT;
+    ProtobufCMessage *response = NULL;
+    sky_arena_init(&own, 1 << 20);
+    request.number = i;
+    SkyStatus status = sky_client_call(client, &echo_methods[ECHO_INLINE], NULL, &request.base, &own, &response);
+    *(int *)failures += status != SKY_OK || ((Sky__Test__V1__Echo *)(void *)response)->number != i;
+    sky_status_free(status);
+    sky_arena_finish(&own);
+  }
+  return NULL;
+}
+
+START_TEST(many_threads_hedge_at_once) {
+  pthread_t threads[8];
+  int failures[8] = {0};
+  start(0, (SkyHedgingPolicy){.max_attempts = 3, .delay_ms = 0}, 1000);
+  for (int i = 0; i < 8; i++)
+    pthread_create(&threads[i], NULL, call_many, &failures[i]);
+  for (int i = 0; i < 8; i++) {
+    pthread_join(threads[i], NULL);
+    ck_assert_int_eq(failures[i], 0);
+  }
+}
+END_TEST
+
+SKY_CHECK_MAIN_WITH("rpc/hedge", NULL, teardown, the_first_answer_counts_and_the_others_are_cancelled,
+                    a_quick_answer_needs_one_attempt, a_failure_starts_the_next_attempt_at_once,
+                    when_all_attempts_fail_so_does_the_call, a_final_failure_ends_the_call,
+                    what_may_not_be_made_twice_is_not_hedged, the_callers_cancellation_reaches_all_attempts,
+                    the_deadline_is_that_of_the_whole_call, the_budget_bounds_the_attempts,
+                    a_client_is_destroyed_with_hedged_calls_open, many_threads_hedge_at_once)
