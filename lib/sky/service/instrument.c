@@ -11,9 +11,18 @@
 
 static const char grpc_system[] = "grpc";
 
+static SkyStatus add_shedding(SkyService *service) {
+  const SkySheddingOptions options = {.target_ms = service->settings.rpc.shed_after_ns / SKY_NS_PER_MS};
+  if (options.target_ms == 0)
+    return SKY_OK;
+  SKY_TRY(sky_shedding_create(&options, &service->shedding));
+  return sky_server_intercept(service->server, sky_shedding_server(service->shedding));
+}
+
 SkyStatus sky_service_instrument_server(SkyService *service) {
   SKY_TRY(sky_server_intercept(service->server, sky_rpc_metrics_server(&service->rpc_metrics)));
-  return sky_server_intercept(service->server, sky_logging_server());
+  SKY_TRY(sky_server_intercept(service->server, sky_logging_server()));
+  return add_shedding(service);
 }
 
 SkyStatus sky_service_instrument_client(SkyService *service, SkyClient *client) {

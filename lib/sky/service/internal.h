@@ -6,6 +6,7 @@
 
 #include <sky/core/timer.h>
 #include <sky/rpc/interceptors/metrics.h>
+#include <sky/rpc/interceptors/shedding.h>
 #include <sky/rpc/tls.h>
 #include <sky/service/service.h>
 #include <sky/telemetry/admin.h>
@@ -14,7 +15,7 @@
 enum { SKY_SERVICE_MAX_PEERS = 16, SKY_SERVICE_MAX_TASKS = 32, SKY_SERVICE_MAX_CHECKS = 16 };
 
 /* What concerns gRPC alone: rpc_settings.c. */
-enum { SKY_SERVICE_RPC_SETTINGS = 17 };
+enum { SKY_SERVICE_RPC_SETTINGS = 18 };
 typedef struct SkyServiceRpcSettings {
   const char *certificate, *key, *ca;                      /* of the server; "" when not set */
   const char *client_certificate, *client_key, *client_ca; /* of calls to peers */
@@ -22,6 +23,7 @@ typedef struct SkyServiceRpcSettings {
   int64_t max_calls, max_streams_per_connection, max_connections;
   int64_t handshake_timeout_ns, max_connection_age_ns;
   bool channelz;
+  int64_t shed_after_ns; /* 0: never */
 } SkyServiceRpcSettings;
 
 typedef struct SkyServiceSettings {
@@ -70,6 +72,7 @@ struct SkyService {
   size_t setting_count;
   SkyMetrics *metrics;
   SkyRpcMetrics rpc_metrics;
+  SkyShedding *shedding; /* NULL: none */
   SkyInstrument *task_durations;
   SkyAdmin *admin;
   SkyStore *store;
@@ -102,7 +105,7 @@ void sky_tasks_finish(SkyTasks *tasks);
 /* probes.c: /healthz and /readyz. */
 SKY_MUST_USE SkyStatus sky_service_add_probes(SkyService *service);
 
-/* instrument.c: /metrics; every call is measured and logged. */
+/* instrument.c: /metrics; every call is measured and logged, and shed when the service is overloaded. */
 SKY_MUST_USE SkyStatus sky_service_open_metrics(SkyService *service);
 SKY_MUST_USE SkyStatus sky_service_instrument_server(SkyService *service);
 SKY_MUST_USE SkyStatus sky_service_instrument_client(SkyService *service, SkyClient *client);

@@ -153,6 +153,7 @@ static void stop(SkyService *service, bool start_was_called) {
     service->definition->stop(service->definition->self, service);
   sky_metrics_remove_readers(service->metrics, service);
   sky_server_destroy(service->server);
+  sky_shedding_destroy(service->shedding);
   for (size_t i = 0; i < SKY_SERVICE_MAX_PEERS; i++)
     sky_client_destroy(service->peers[i]);
   sky_tls_unref(service->server_tls);

@@ -134,6 +134,39 @@ START_TEST(cancellation_reaches_child_calls) {
 }
 END_TEST
 
+typedef struct Forwarding {
+  SkyContext context;
+  SkyStatus status;
+} Forwarding;
+
+static void *forward(void *user) {
+  Forwarding *forwarding = user;
+  forwarding->status = call_method(ECHO_WORKER, &forwarding->context, "forward", NULL);
+  return NULL;
+}
+
+START_TEST(trace_and_principal_reach_child_calls) {
+  const SkyPrincipal principal = {.subject = "user-1", .owner_id = "acme", .scopes = "read write"};
+  Forwarding forwarding = {.context = sky_context_background()};
+  pthread_t thread;
+  SkyCall *child = NULL;
+  forwarding.context.principal = &principal;
+  echo_service_set_upstream(&service, client); /* a call to itself, over the wire */
+  pthread_create(&thread, NULL, forward, &forwarding);
+  SKY_CHECK_EVENTUALLY((child = echo_service_take_any(&service)) != NULL);
+  const SkyContext *context = sky_call_context(child);
+  ck_assert_mem_eq(context->trace.trace_id, forwarding.context.trace.trace_id, 16);
+  ck_assert_ptr_nonnull(context->principal);
+  ck_assert_str_eq(context->principal->subject, "user-1");
+  ck_assert_str_eq(context->principal->owner_id, "acme");
+  ck_assert_str_eq(context->principal->scopes, "read write");
+  ck_assert_int_lt(sky_context_remaining_ms(context), 20001); /* its parent's 20 s, not a time of its own */
+  sky_call_finish(child, SKY_OK);
+  pthread_join(thread, NULL);
+  ck_assert_ptr_null(forwarding.status);
+}
+END_TEST
+
 START_TEST(the_deadline_reaches_child_calls) {
   const SkyContext background = sky_context_background();
   const SkyContext context = sky_context_with_timeout_ms(&background, 80);
@@ -223,8 +256,8 @@ SKY_CHECK_MAIN_WITH("rpc/unary", setup, teardown, an_inline_and_a_worker_handler
                     without_a_principal_there_is_none, the_method_gives_the_deadline_when_the_caller_has_none,
                     a_deadline_ends_a_call_that_is_not_answered, a_passed_deadline_is_not_even_sent,
                     the_methods_longest_deadline_binds_whoever_asks_for_more, a_cancelled_call_ends_on_both_sides,
-                    cancellation_reaches_child_calls, the_deadline_reaches_child_calls,
-                    a_deferred_call_is_finished_by_another_thread,
+                    cancellation_reaches_child_calls, trace_and_principal_reach_child_calls,
+                    the_deadline_reaches_child_calls, a_deferred_call_is_finished_by_another_thread,
                     an_unknown_method_is_unimplemented_however_often_it_is_called,
                     text_that_is_not_utf8_is_refused_and_named, the_status_of_many_calls_is_counted,
                     a_client_whose_server_is_away_gets_unavailable, a_client_without_calls_becomes_ready)
