@@ -54,10 +54,20 @@ typedef struct Nearest {
   bool (*accept)(void *user, GridItem *item, double distance_m);
   void *user;
   GridItem *item;
+  SkyPoint measured; /* where the item before stands: those that rest at one base stand at one point */
+  double measured_m; /* how far that is; negative: nothing was measured yet */
 } Nearest;
 
+static double distance_to(Nearest *nearest, SkyPoint point) {
+  const bool same = point.latitude == nearest->measured.latitude && point.longitude == nearest->measured.longitude;
+  if (!same || nearest->measured_m < 0)
+    nearest->measured_m = sky_geo_distance_m(nearest->place, point);
+  nearest->measured = point;
+  return nearest->measured_m;
+}
+
 static void look_at(Nearest *nearest, GridItem *item) {
-  const double distance_m = sky_geo_distance_m(nearest->place, item->point);
+  const double distance_m = distance_to(nearest, item->point);
   if (distance_m > nearest->limit_m)
     return;
   if (nearest->item != NULL && distance_m >= nearest->limit_m && strcmp(item->id, nearest->item->id) >= 0)
@@ -110,7 +120,7 @@ static void look_at_all(const Grid *grid, Nearest *nearest) {
 GridItem *grid_nearest(const Grid *grid, SkyPoint place, double max_m,
                        bool (*accept)(void *user, GridItem *item, double distance_m), void *user) {
   enum { MAX_RINGS = 40 }; /* past that, and near the poles, it is cheaper to look at all */
-  Nearest nearest = {.place = place, .limit_m = max_m, .accept = accept, .user = user};
+  Nearest nearest = {.measured_m = -1, .place = place, .limit_m = max_m, .accept = accept, .user = user};
   if (grid->count == 0)
     return NULL;
   for (int ring = 0; ring_distance_m(place, ring) <= nearest.limit_m; ring++) {

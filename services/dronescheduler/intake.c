@@ -99,6 +99,11 @@ static IntakeResult judge_event(FleetDrone *drone, IntakeResult result, int64_t 
   return INTAKE_INVALID;
 }
 
+/* Somebody waits for the drone: from its departure until the package is dropped. */
+static bool is_followed(const Life *life) {
+  return life->busy && life->mission.phase > LIFE_PHASE_NONE && life->mission.phase < LIFE_PHASE_DELIVERED;
+}
+
 void intake_refuse(FleetDrone *drone, uint64_t stream, const LifeEvent *event) {
   const bool same = drone->gap_stream == stream && strcmp(drone->gap_delivery_id, event->delivery_id) == 0;
   if (event->phase == LIFE_PHASE_NONE || (same && drone->gap_phase <= event->phase))
@@ -131,7 +136,7 @@ IntakeResult intake_take(Fleet *fleet, FleetDrone *drone, const IntakeFrame *fra
     take_values(drone, frame);
     come_home(drone, frame);
     effects->moved = true;
-    if (drone->life.busy && now_ms - drone->published_ms >= publish_interval_ms) {
+    if (is_followed(&drone->life) && now_ms - drone->published_ms >= publish_interval_ms) {
       effects->publish = true;
       drone->published_ms = now_ms;
     }

@@ -633,6 +633,35 @@ START_TEST(a_hot_aggregate_keeps_its_order) {
 }
 END_TEST
 
+static atomic_int projected_later;
+
+static SkyStatus project_later(void *self, const SkyContext *project_context, const char *const *ids, size_t count) {
+  atomic_fetch_add(&projected_later, (int)count);
+  return projection_fails == SKY_CODE_OK ? SKY_OK : sky_status_new(projection_fails, "no projection");
+}
+
+START_TEST(a_read_model_that_follows_later_is_there_before_the_mark) {
+  sky_event_log_destroy(log_);
+  const SkyEventLogOptions options = {.store = store,
+                                      .clock = &manual.clock,
+                                      .collection = &collection,
+                                      .types = types,
+                                      .project_later = project_later};
+  assert_ok(sky_event_log_create(&options, &log_));
+  projection_fails = SKY_CODE_UNAVAILABLE;
+  assert_ok(append("a", 0, 1, 1));
+  assert_ok(append("b", 0, 2, 1));
+  bus_wait(2);
+  wait_until_idle();
+  ck_assert_int_eq(projected_later, 2);
+  ck_assert_uint_eq(unpublished(), 2); /* left to the sweeper, which projects and publishes */
+  projection_fails = SKY_CODE_OK;
+  assert_ok(sky_event_log_sweep(log_, &context, 0));
+  ck_assert_int_eq(projected_later, 4);
+  ck_assert_uint_eq(unpublished(), 0);
+}
+END_TEST
+
 SKY_CHECK_MAIN_WITH("service/event_log", setup, teardown, events_are_loaded_in_order, a_long_life_is_loaded_whole,
                     who_comes_second_is_aborted, events_of_a_newer_release_are_passed_by, a_missing_record_is_data_loss,
                     a_visitor_may_stop, wrong_appends_are_refused, append_many_answers_for_each,
@@ -645,4 +674,5 @@ SKY_CHECK_MAIN_WITH("service/event_log", setup, teardown, events_are_loaded_in_o
                     a_record_is_not_swept_before_its_predecessor,
                     what_could_not_be_projected_is_not_published_before_it_is,
                     one_aggregate_that_cannot_be_projected_does_not_stop_the_others,
-                    more_than_can_wait_is_left_to_the_sweeper, a_hot_aggregate_keeps_its_order)
+                    more_than_can_wait_is_left_to_the_sweeper, a_hot_aggregate_keeps_its_order,
+                    a_read_model_that_follows_later_is_there_before_the_mark)

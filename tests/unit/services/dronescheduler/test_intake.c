@@ -162,12 +162,19 @@ START_TEST(positions_are_published_at_most_once_per_interval_and_only_on_a_missi
   take(frame_at(1, fixture_at(0, 10)));
   ck_assert(!effects.publish);
   give_mission();
+  take(frame_at(2, fixture_at(0, 10))); /* it has not left yet */
+  ck_assert(!effects.publish);
+  drone->life.mission.phase = LIFE_PHASE_TO_PICKUP;
   IntakeFrame frame = frame_at(2, fixture_at(0, 20));
   for (int i = 0; i < 30; i++) {
     frame.sequence++;
     ck_assert_int_eq(intake_take(&fleet, drone, &frame, FIXTURE_NOW_MS + i * 100, 1000, &effects), INTAKE_TAKEN);
     ck_assert(effects.publish == (i % 10 == 0));
   }
+  drone->life.mission.phase = LIFE_PHASE_DELIVERED; /* nobody waits for it any more */
+  frame.sequence++;
+  ck_assert_int_eq(intake_take(&fleet, drone, &frame, FIXTURE_NOW_MS + 9000, 1000, &effects), INTAKE_TAKEN);
+  ck_assert(!effects.publish);
 }
 END_TEST
 
