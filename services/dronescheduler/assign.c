@@ -15,7 +15,7 @@
 #include <sky/service/resource.h>
 
 #include "map.h"
-#include "scheduler.h"
+#include "assign.h"
 
 enum { MAX_TRIES = 5, MAX_CHANGE_IDS = 32, RETRY_EXPEDITED_MS = 250, RETRY_MS = 1000 };
 
@@ -54,7 +54,7 @@ static SkyStatus choose_locked(Scheduler *self, const drone_AssignDroneRequest *
   return refusal(answer, terms->expedited);
 }
 
-static SkyStatus choose(Scheduler *self, const drone_AssignDroneRequest *terms, FleetDrone **ret, FleetPlan *ret_plan) {
+SkyStatus assign_choose(Scheduler *self, const drone_AssignDroneRequest *terms, FleetDrone **ret, FleetPlan *ret_plan) {
   pthread_mutex_lock(&self->mutex);
   const SkyStatus status = choose_locked(self, terms, ret, ret_plan);
   pthread_mutex_unlock(&self->mutex);
@@ -112,8 +112,8 @@ static bool fill_assignment(SkyArena *arena, drone_Assignment *assignment, const
   return assignment->pickup_eta != NULL && assignment->delivery_eta != NULL && assignment->update_time != NULL;
 }
 
-static SkyStatus new_document(Scheduler *self, SkyCall *call, const drone_AssignDroneRequest *request,
-                              const FleetDrone *drone, const FleetPlan *plan, AssignmentDocument **ret) {
+SkyStatus assign_document(Scheduler *self, SkyCall *call, const drone_AssignDroneRequest *request,
+                          const FleetDrone *drone, const FleetPlan *plan, AssignmentDocument **ret) {
   SkyArena *arena = sky_call_arena(call);
   AssignmentDocument *document = drone_store_AssignmentDocument_create(arena);
   drone_Assignment *assignment = drone_Assignment_create(arena);
@@ -148,7 +148,7 @@ static bool has_change(const AssignmentDocument *document, const char *change_id
   return false;
 }
 
-static SkyStatus answer(Scheduler *self, SkyCall *call, AssignmentDocument *document, bool created,
+SkyStatus assign_answer(Scheduler *self, SkyCall *call, AssignmentDocument *document, bool created,
                         drone_AssignDroneResponse *response) {
   assignments_overlay(self, sky_call_arena(call), document);
   response->assignment = document->assignment;
@@ -181,7 +181,7 @@ static SkyStatus claim_for(Scheduler *self, SkyCall *call, AssignmentDocument *d
     sky_status_free(status);
     FleetDrone *drone = NULL;
     FleetPlan plan;
-    SKY_TRY(choose(self, document->terms, &drone, &plan));
+    SKY_TRY(assign_choose(self, document->terms, &drone, &plan));
     const bool filled = fill_assignment(sky_call_arena(call), document->assignment, document->terms, drone, &plan,
                                         scheduler_now_ms(self));
     status = filled ? sky_store_replace(self->store, sky_call_context(call), &assignment_documents, &document->base,
@@ -264,7 +264,7 @@ static SkyStatus change_terms(Scheduler *self, SkyCall *call, FleetDrone *old, A
   pthread_mutex_unlock(&self->mutex);
   if (!keeps) {
     FleetDrone *new = NULL;
-    SKY_TRY(choose(self, document->terms, &new, &plan));
+    SKY_TRY(assign_choose(self, document->terms, &new, &plan));
     return move_to_other(self, call, old, document, new, &plan);
   }
   LifeEvent event;
@@ -300,12 +300,12 @@ static SkyStatus change(Scheduler *self, SkyCall *call, const drone_AssignDroneR
   assignments_overlay(self, sky_call_arena(call), document);
   SKY_TRY(
       sky_store_replace(self->store, sky_call_context(call), &assignment_documents, &document->base, version, NULL));
-  return answer(self, call, document, false, response);
+  return assign_answer(self, call, document, false, response);
 }
 
 /* ---- the method ---- */
 
-static bool is_flown(Scheduler *self, const char *delivery_id) {
+bool assign_is_flown(Scheduler *self, const char *delivery_id) {
   pthread_mutex_lock(&self->mutex);
   const bool flown = sky_map_get(self->drone_by_delivery, sky_str(delivery_id)) != NULL;
   pthread_mutex_unlock(&self->mutex);
@@ -328,28 +328,32 @@ static SkyStatus again(Scheduler *self, SkyCall *call, const drone_AssignDroneRe
       (document->first_terms == NULL || !same_terms(request, document->first_terms)))
     return sky_status_with_reason(SKY_ALREADY_EXISTS("delivery %s was assigned on other terms", request->delivery_id),
                                   REASON_ASSIGNMENT_CONFLICT);
-  if (state == drone_ASSIGNMENT_STATE_ACTIVE && !is_flown(self, request->delivery_id))
+  if (state == drone_ASSIGNMENT_STATE_ACTIVE && !assign_is_flown(self, request->delivery_id))
     SKY_TRY(claim_for(self, call, document, version));
   else if (changes)
     return change(self, call, request, document, version, response);
-  return answer(self, call, document, false, response);
+  return assign_answer(self, call, document, false, response);
+}
+
+/* It may have a drone already; then that is the answer, not the refusal. */
+static SkyStatus known_or(Scheduler *self, SkyCall *call, const drone_AssignDroneRequest *request,
+                          drone_AssignDroneResponse *response, SkyStatus refusal) {
+  SkyStatus known = again(self, call, request, response);
+  if (sky_status_take(&known, SKY_CODE_NOT_FOUND))
+    return refusal;
+  sky_status_free(refusal);
+  return known;
 }
 
 static SkyStatus first_time(Scheduler *self, SkyCall *call, const drone_AssignDroneRequest *request,
                             drone_AssignDroneResponse *response) {
   FleetDrone *drone = NULL;
   FleetPlan plan;
-  SkyStatus status = choose(self, request, &drone, &plan);
-  if (status != SKY_OK) {
-    /* It may have a drone already; then that is the answer, not the refusal. */
-    SkyStatus known = again(self, call, request, response);
-    if (sky_status_take(&known, SKY_CODE_NOT_FOUND))
-      return status;
-    sky_status_free(status);
-    return known;
-  }
+  SkyStatus status = assign_choose(self, request, &drone, &plan);
+  if (status != SKY_OK)
+    return known_or(self, call, request, response, status);
   AssignmentDocument *document = NULL;
-  status = new_document(self, call, request, drone, &plan, &document);
+  status = assign_document(self, call, request, drone, &plan, &document);
   if (status == SKY_OK)
     status = sky_store_insert(self->store, sky_call_context(call), &assignment_documents, &document->base);
   if (status != SKY_OK) {
@@ -360,10 +364,10 @@ static SkyStatus first_time(Scheduler *self, SkyCall *call, const drone_AssignDr
   if (sky_status_take(&status, SKY_CODE_ABORTED))
     status = claim_for(self, call, document, 1);
   SKY_TRY(status);
-  return answer(self, call, document, true, response);
+  return assign_answer(self, call, document, true, response);
 }
 
-static SkyStatus check_times(const drone_AssignDroneRequest *request) {
+SkyStatus assign_check(const drone_AssignDroneRequest *request) {
   SkyStatus status = SKY_OK;
   const int64_t pickup_ms = sky_timestamp_ms(request->pickup_time), deadline_ms = sky_timestamp_ms(request->deadline);
   if (pickup_ms != 0 && deadline_ms != 0 && deadline_ms <= pickup_ms)
@@ -371,17 +375,23 @@ static SkyStatus check_times(const drone_AssignDroneRequest *request) {
   return status;
 }
 
-SkyStatus handle_assign_drone(void *user, SkyCall *call, const drone_AssignDroneRequest *request,
-                              drone_AssignDroneResponse *response) {
-  Scheduler *self = user;
-  SKY_TRY(scheduler_check_loaded(self));
-  SKY_TRY(check_times(request));
+SkyStatus assign_one(Scheduler *self, SkyCall *call, const drone_AssignDroneRequest *request,
+                     drone_AssignDroneResponse *response) {
   pthread_mutex_t *stripe = scheduler_stripe(self, request->delivery_id);
   pthread_mutex_lock(stripe);
   SkyStatus status = sky_context_check(sky_call_context(call)); /* it may have waited */
   if (status == SKY_OK)
-    status = is_flown(self, request->delivery_id) ? again(self, call, request, response)
-                                                  : first_time(self, call, request, response);
+    status = assign_is_flown(self, request->delivery_id) ? again(self, call, request, response)
+                                                         : first_time(self, call, request, response);
+  pthread_mutex_unlock(stripe);
+  return status;
+}
+
+SkyStatus assign_refused(Scheduler *self, SkyCall *call, const drone_AssignDroneRequest *request,
+                         drone_AssignDroneResponse *response, SkyStatus refusal) {
+  pthread_mutex_t *stripe = scheduler_stripe(self, request->delivery_id);
+  pthread_mutex_lock(stripe);
+  SkyStatus status = known_or(self, call, request, response, refusal);
   pthread_mutex_unlock(stripe);
   return status;
 }

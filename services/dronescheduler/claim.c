@@ -177,14 +177,18 @@ SkyStatus claim_append(Scheduler *self, const SkyContext *context, FleetDrone *d
     }
     return status;
   }
+  claim_settle(self, drone, facts, status);
+  return status;
+}
+
+void claim_settle(Scheduler *self, FleetDrone *drone, const LifeFacts *facts, const SkyError *appended) {
   pthread_mutex_lock(&self->mutex);
-  drone->unsure = status != SKY_OK;
-  if (status == SKY_OK) {
+  drone->unsure = appended != SKY_OK;
+  if (appended == SKY_OK) {
     drone->log_version++;
     claim_apply_locked(self, drone, facts->fact, facts->count);
   }
   pthread_mutex_unlock(&self->mutex);
-  return status;
 }
 
 static bool next_unsure(Scheduler *self, char ret_id[LIFE_ID_SIZE], size_t *cursor) {

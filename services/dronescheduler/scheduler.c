@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "assign.h"
 #include "events.h"
 #include "fabrikam/dronescheduler/v1/fleet.rpc.h"
 #include "fabrikam/dronescheduler/v1/scheduler.rpc.h"
@@ -52,10 +53,14 @@ SkyStatus scheduler_init(Scheduler *self, SkyService *service) {
   SKY_TRY(open_log(self));
   const SkyExecutorOptions options = {
       .threads = SCHEDULER_WRITERS, .max_queued = SCHEDULER_WRITERS, .name = "log-writer"};
-  return sky_executor_create(&options, &self->writers);
+  SKY_TRY(sky_executor_create(&options, &self->writers));
+  const SkyBatchOptions assigns = {
+      .work = assign_work, .self = self, .name = "assigns", .max_jobs = SCHEDULER_ASSIGN_BATCH};
+  return sky_batch_create(&assigns, &self->assigns);
 }
 
 void scheduler_finish(Scheduler *self) {
+  sky_batch_destroy(self->assigns);
   sky_executor_destroy(self->writers);
   sky_event_log_destroy(self->log);
   while (self->finished != NULL) {

@@ -11,6 +11,7 @@
 
 #include <sky/core/executor.h>
 #include <sky/rpc/call.h>
+#include <sky/service/batch.h>
 #include <sky/service/event_log.h>
 #include <sky/service/service.h>
 
@@ -30,7 +31,7 @@
 #define REASON_ALREADY_PICKED_UP "DELIVERY_ALREADY_PICKED_UP"
 #define REASON_REASSIGNED "REASSIGNED" /* of DroneReleased: new terms, another drone */
 
-enum { SCHEDULER_STRIPES = 64, SCHEDULER_WRITERS = 2 };
+enum { SCHEDULER_STRIPES = 64, SCHEDULER_WRITERS = 2, SCHEDULER_ASSIGN_BATCH = 128 };
 
 typedef struct SchedulerSettings {
   double reserve_percent, assignable_percent, handling_way_m;
@@ -72,6 +73,7 @@ typedef struct Scheduler {
   _Atomic bool loaded;
   size_t kept_cursor; /* of the bucket of positions: where the next round goes on */
 
+  SkyBatch *assigns;    /* AssignDrone calls */
   SkyExecutor *writers; /* append phases to the logs */
   FleetDrone **queue;   /* drones with phases to append, ring */
   size_t queue_head, queue_count, queue_capacity;
@@ -112,6 +114,8 @@ SKY_MUST_USE SkyStatus claim_catch_up(Scheduler *self, const SkyContext *context
  */
 SKY_MUST_USE SkyStatus claim_append(Scheduler *self, const SkyContext *context, FleetDrone *drone,
                                     const LifeFacts *facts);
+/* Memory after an append that was made elsewhere, with its outcome (any but ABORTED). Without the mutex. */
+void claim_settle(Scheduler *self, FleetDrone *drone, const LifeFacts *facts, const SkyError *appended);
 /* Memory after an append: fold, orders, watchers, bookkeeping. With the mutex. */
 void claim_tell_watchers_locked(Scheduler *self, const FleetDrone *drone);
 void claim_apply_locked(Scheduler *self, FleetDrone *drone, const LifeFact *facts, size_t count);
@@ -129,7 +133,7 @@ SkyStatus handle_get_assignment(void *self, SkyCall *call, const drone_GetAssign
 SkyStatus handle_get_utilization(void *self, SkyCall *call, const drone_GetUtilizationRequest *request,
                                  drone_GetUtilizationResponse *response);
 
-/* ---- assign.c, release.c ---- */
+/* ---- assign.c, assign_batch.c, release.c ---- */
 pthread_mutex_t *scheduler_stripe(Scheduler *self, const char *delivery_id);
 SkyStatus handle_assign_drone(void *self, SkyCall *call, const drone_AssignDroneRequest *request,
                               drone_AssignDroneResponse *response);

@@ -425,6 +425,7 @@ static SkyStatus open_relay(SkyEventRelay *relay) {
     return sky_status_no_memory();
   if (pthread_create(&relay->thread, NULL, relay_thread, relay) != 0)
     return SKY_RESOURCE_EXHAUSTED("cannot start the event log's relay thread");
+  pthread_setname_np(relay->thread, "event-relay");
   return SKY_OK;
 }
 

@@ -459,6 +459,7 @@ static SkyStatus start(SkySqliteWriter *writer, const SkySqlitePlace *place) {
   SKY_TRY(prepare_all(writer));
   if (pthread_create(&writer->thread, NULL, writer_thread, writer) != 0)
     return SKY_RESOURCE_EXHAUSTED("cannot start the store's writer thread");
+  pthread_setname_np(writer->thread, "store-writer");
   writer->has_thread = true;
   return SKY_OK;
 }
