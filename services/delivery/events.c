@@ -118,12 +118,27 @@ static SkyStatus on_cancelled(void *self, SkyIncoming *incoming, const events_De
   return refresh_older(self, incoming, event->delivery_id, event->version);
 }
 
+/*
+ * Only watchers want to know, and what a process publishes comes back to it as well: so nobody listens before the first
+ * one watches here.
+ */
+SkyStatus delivery_events_watch_others(DeliveryEvents *events) {
+  DeliveryService *service = events->service;
+  const SkyEventRoute routes[DELIVERY_CHANGES] = {
+      events_DeliveryDeparted_route(on_departed, service), events_DeliveryPickedUp_route(on_picked_up, service),
+      events_DeliveryCompleted_route(on_completed, service), events_DeliveryCancelled_route(on_cancelled, service)};
+  SkyStatus status = SKY_OK;
+  pthread_mutex_lock(&events->mutex);
+  for (size_t i = 0; i < DELIVERY_CHANGES && status == SKY_OK; i++)
+    if (events->changes[i] == NULL)
+      status = sky_bus_subscribe(events->bus, &routes[i], NULL, &events->changes[i]);
+  pthread_mutex_unlock(&events->mutex);
+  return status;
+}
+
 SkyStatus delivery_events_start(DeliveryEvents *events, SkyBus *bus, DeliveryService *service) {
   const SkyEventRoute progress = events_DroneMissionProgressed_route(on_progress, service);
   const SkyEventRoute position = events_DronePositionChanged_route(on_position, service);
-  const SkyEventRoute changes[4] = {
-      events_DeliveryDeparted_route(on_departed, service), events_DeliveryPickedUp_route(on_picked_up, service),
-      events_DeliveryCompleted_route(on_completed, service), events_DeliveryCancelled_route(on_cancelled, service)};
   const SkyConsumerOptions options = {.stream = "DRONES",
                                       .durable = "delivery",
                                       .routes = &progress,
@@ -131,20 +146,23 @@ SkyStatus delivery_events_start(DeliveryEvents *events, SkyBus *bus, DeliverySer
                                       .workers = WORKERS,
                                       .ack_wait_ms = ACK_WAIT_MS,
                                       .max_deliver = MAX_DELIVER};
-  *events = (DeliveryEvents){.service = service};
-  for (size_t i = 0; i < 4; i++)
-    SKY_TRY(sky_bus_subscribe(bus, &changes[i], NULL, &events->changes[i]));
+  *events = (DeliveryEvents){.service = service, .bus = bus};
+  pthread_mutex_init(&events->mutex, NULL);
+  service->events = events;
   SKY_TRY(sky_bus_subscribe(bus, &position, NULL, &events->positions));
   return sky_bus_consume(bus, &options, &events->progress);
 }
 
 void delivery_events_stop(DeliveryEvents *events) {
+  if (events->service == NULL)
+    return;
   if (events->progress != NULL)
     sky_consumer_stop(events->progress, STOP_TIMEOUT_MS);
   if (events->positions != NULL)
     sky_subscription_close(events->positions);
-  for (size_t i = 0; i < 4; i++)
+  for (size_t i = 0; i < DELIVERY_CHANGES; i++)
     if (events->changes[i] != NULL)
       sky_subscription_close(events->changes[i]);
+  pthread_mutex_destroy(&events->mutex);
   *events = (DeliveryEvents){0};
 }

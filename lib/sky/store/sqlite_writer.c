@@ -64,7 +64,8 @@ struct SkySqliteWriter {
   pthread_cond_t space; /* something was taken */
   Batch *first, *last;
   size_t queued, queued_bytes, max_queued;
-  size_t wanted; /* so many queued writes wake the thread */
+  size_t callers; /* that wait in the queue: its batches */
+  size_t wanted;  /* so many callers wake the thread */
   bool closing;
 };
 
@@ -152,9 +153,10 @@ static void enqueue(SkySqliteWriter *writer, Batch *batch) {
   batch->previous = writer->last;
   *(writer->last == NULL ? &writer->first : &writer->last->next) = batch;
   writer->last = batch;
+  writer->callers++;
   writer->queued += batch->count;
   writer->queued_bytes += batch->bytes;
-  if (writer->queued >= writer->wanted)
+  if (writer->callers >= writer->wanted)
     pthread_cond_signal(&writer->work);
 }
 
@@ -162,6 +164,7 @@ static void unlink_batch(SkySqliteWriter *writer, Batch *batch) {
   *(batch->previous == NULL ? &writer->first : &batch->previous->next) = batch->next;
   *(batch->next == NULL ? &writer->last : &batch->next->previous) = batch->previous;
   batch->next = batch->previous = NULL;
+  writer->callers--;
   writer->queued -= batch->count;
   writer->queued_bytes -= batch->bytes;
   pthread_cond_broadcast(&writer->space);
@@ -323,20 +326,20 @@ static SkyStatus commit_group(SkySqliteWriter *writer, Batch *group) {
   return status;
 }
 
-/* With the lock held: takes batches up to the limit out of the queue, as a list; *ret_count is how many writes they
- * have. */
-static Batch *take_group(SkySqliteWriter *writer, size_t *ret_count) {
+/* With the lock held: takes batches up to the limit out of the queue, as a list; *ret_callers is how many. */
+static Batch *take_group(SkySqliteWriter *writer, size_t *ret_callers) {
   Batch *group = NULL, **end = &group;
   size_t count = 0;
+  *ret_callers = 0;
   while (writer->first != NULL && (group == NULL || count + writer->first->count <= GROUP_MAX)) {
     Batch *batch = writer->first;
     unlink_batch(writer, batch);
     batch->state = BATCH_TAKEN;
     count += batch->count;
+    ++*ret_callers;
     *end = batch;
     end = &batch->next;
   }
-  *ret_count = count;
   return group;
 }
 
@@ -362,11 +365,11 @@ static void end_group(Batch *group, SkyStatus status) {
  * moment: short against an fsync, and only when there were several.
  */
 static void linger(SkySqliteWriter *writer, size_t last_group) {
-  if (last_group < 2 || writer->queued >= last_group || writer->closing)
+  if (last_group < 2 || writer->callers >= last_group || writer->closing)
     return;
   const int64_t until_ns = sky_clock_monotonic_ns(sky_clock_system_borrow()) + LINGER_NS;
   writer->wanted = last_group;
-  while (writer->queued < last_group && !writer->closing && wait_until(writer, &writer->work, until_ns))
+  while (writer->callers < last_group && !writer->closing && wait_until(writer, &writer->work, until_ns))
     ;
   writer->wanted = 1;
 }
