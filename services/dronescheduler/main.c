@@ -60,13 +60,13 @@ static bool is_loaded(void *user) {
 }
 
 static SkyStatus sweep(void *user, const SkyContext *context) {
-  enum { MIN_AGE_MS = 5000 };
+  enum { MIN_AGE_MS = 2000 };
   return sky_event_log_sweep(((Scheduler *)user)->log, context, MIN_AGE_MS);
 }
 
 static SkyStatus add_tasks(SkyService *service) {
   SKY_TRY(sky_service_every(service, "load", 250, load_fleet, &scheduler));
-  SKY_TRY(sky_service_every(service, "sweep", 5000, sweep, &scheduler));
+  SKY_TRY(sky_service_every(service, "sweep", 1000, sweep, &scheduler));
   SKY_TRY(sky_service_every(service, "catch-up", 1000, claim_catch_up_unsure, &scheduler));
   SKY_TRY(sky_service_every(service, "assignments", 200, assignments_flush, &scheduler));
   SKY_TRY(sky_service_every(service, "watchers", 250, orders_show_changes, &scheduler));
