@@ -1,23 +1,26 @@
-/* CreateDeliveryRequest(s): validated, named, and answered once JetStream has confirmed. */
+/* CreateDeliveryRequest(s): validated, named, submitted, and answered once that is durable. */
 #include "ingestion/convert.h"
 #include "ingestion/handlers.h"
 #include "ingestion/order.h"
+#include "ingestion/submit.h"
 
+#include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
 
+#include <sky/rpc/status_proto.h>
 #include <sky/service/resource.h>
 
-#include "fabrikam/events/v1/ingestion.event.h"
 #include "google/rpc/status.sky.h"
+
+enum { MAX_ERROR_BYTES = 64 << 10 };
 
 /* ---- one ---- */
 
 /* In the call's arena. */
 typedef struct Create {
-  IngestionService *service;
+  Submission submission;
   SkyCall *call;
-  events_DeliveryRequested *event;
 } Create;
 
 static SkyStatus make_event(IngestionService *service, SkyCall *call, const common_DeliveryOrder *order,
@@ -36,7 +39,13 @@ static SkyStatus make_event(IngestionService *service, SkyCall *call, const comm
   event->order = (common_DeliveryOrder *)(uintptr_t)order;
   event->idempotency_key = idempotency_key;
   *ret = event;
-  return event->delivery_id == NULL || event->occur_time == NULL ? sky_status_no_memory() : SKY_OK;
+  if (idempotency_key[0] != '\0') {
+    char digest[SKY_UUID_TEXT_SIZE];
+    order_digest(order, digest);
+    event->order_digest = sky_call_strdup(call, digest);
+  }
+  return event->order_digest == NULL || event->delivery_id == NULL || event->occur_time == NULL ? sky_status_no_memory()
+                                                                                                : SKY_OK;
 }
 
 static void respond(Create *create, ingestion_DeliveryRequestStatus *status) {
@@ -46,34 +55,18 @@ static void respond(Create *create, ingestion_DeliveryRequestStatus *status) {
   sky_call_finish(create->call, status == NULL ? sky_status_no_memory() : SKY_OK);
 }
 
-/* The broker knew the request already: it must be the same one. On a worker. */
-static void compare_with_first(void *user) {
+static void on_submitted(void *user, SkyStatus status, const ingestion_DeliveryRequestStatus *known) {
   Create *create = user;
-  ingestion_DeliveryRequestStatus *first;
-  SkyStatus status = ingestion_lookup(create->service, sky_call_context(create->call), create->event->delivery_id,
-                                      sky_call_arena(create->call), &first);
-  if (status == SKY_OK && first->order != NULL && !order_is_same(first->order, create->event->order))
-    status = sky_status_with_reason(SKY_ALREADY_EXISTS("the idempotency key was used for another order"),
-                                    "IDEMPOTENCY_KEY_REUSED");
+  SkyArena *arena = sky_call_arena(create->call);
+  ingestion_DeliveryRequestStatus *answer = NULL;
+  if (status == SKY_OK && known != NULL)
+    status = ingestion_DeliveryRequestStatus_copy(known, arena, &answer);
+  else if (status == SKY_OK)
+    answer = convert_waiting(create->submission.event, arena);
   if (status != SKY_OK)
     sky_call_finish(create->call, status);
   else
-    respond(create, first);
-}
-
-static void on_published(void *user, SkyStatus status, const SkyConfirmation *confirmation) {
-  Create *create = user;
-  if (status != SKY_OK) {
-    sky_call_finish(create->call, ingestion_queue_error(status));
-    return;
-  }
-  if (confirmation->duplicate) {
-    status = sky_rpc_run(create->service->rpc, compare_with_first, create);
-    if (status != SKY_OK)
-      sky_call_finish(create->call, status);
-    return;
-  }
-  respond(create, convert_waiting(create->event, sky_call_arena(create->call)));
+    respond(create, answer);
 }
 
 SkyStatus ingestion_create(void *self, SkyCall *call, const ingestion_CreateDeliveryRequestRequest *request,
@@ -83,52 +76,70 @@ SkyStatus ingestion_create(void *self, SkyCall *call, const ingestion_CreateDeli
   Create *create = sky_arena_alloc(sky_call_arena(call), sizeof(*create));
   if (create == NULL)
     return sky_status_no_memory();
-  *create = (Create){.service = service, .call = call};
-  SKY_TRY(make_event(service, call, request->order, request->idempotency_key, &create->event));
+  events_DeliveryRequested *event;
+  SKY_TRY(make_event(service, call, request->order, request->idempotency_key, &event));
+  *create = (Create){.submission = {service, sky_call_context(call), event, on_submitted, create}, .call = call};
   SkyStatus deferred = sky_call_defer(call);
-  events_DeliveryRequested_publish_async(service->bus, sky_call_context(call), create->event, on_published, create);
+  ingestion_submit(&create->submission);
   return deferred;
 }
 
 /* ---- many ---- */
 
+/* In the call's arena, as all of its items. */
 typedef struct Batch {
   SkyCall *call;
-  _Atomic size_t open; /* items not answered yet, and one for the handler */
+  SkyContext context;   /* the call may end while items are still being submitted */
+  pthread_mutex_t lock; /* guards the arena: items are answered side by side */
+  _Atomic size_t open;  /* items not answered yet, and one for the handler */
 } Batch;
 
 typedef struct Item {
+  Submission submission; /* event NULL: refused before */
   Batch *batch;
   ingestion_DeliveryRequestItemResult *result;
-  events_DeliveryRequested *event;
-  ingestion_DeliveryRequestStatus
-      *accepted; /* made beforehand: callbacks of items run side by side, and an arena has one owner */
-  rpc_Status *error;
 } Item;
 
 static void close_one(Batch *batch) {
-  if (atomic_fetch_sub(&batch->open, 1) == 1)
-    sky_call_finish(batch->call, SKY_OK);
+  if (atomic_fetch_sub(&batch->open, 1) != 1)
+    return;
+  pthread_mutex_destroy(&batch->lock);
+  sky_call_finish(batch->call, SKY_OK);
 }
 
-static void set_error(Item *item, const SkyError *status, const char *message) {
-  item->error->code = sky_status_code(status);
-  item->error->message = message;
-  item->result->error = item->error;
-  item->result->result_case = FABRIKAM__INGESTION__V1__DELIVERY_REQUEST_ITEM_RESULT__RESULT_ERROR;
+/* google.rpc.Status with all details, as the error of a call has them. With the lock held. */
+static void set_error(SkyArena *arena, ingestion_DeliveryRequestItemResult *result, const SkyError *status) {
+  SkyBuf packed;
+  sky_buf_init(&packed, MAX_ERROR_BYTES);
+  sky_status_encode(status, &packed);
+  rpc_Status *error = NULL;
+  SkyStatus unpacked = rpc_Status_unpack(sky_buf_str(&packed), arena, &error);
+  if (unpacked != SKY_OK && (error = rpc_Status_create(arena)) != NULL)
+    error->code = sky_status_code(status);
+  sky_status_free(unpacked);
+  sky_buf_finish(&packed);
+  result->error = error;
+  result->result_case = error == NULL ? FABRIKAM__INGESTION__V1__DELIVERY_REQUEST_ITEM_RESULT__RESULT__NOT_SET
+                                      : FABRIKAM__INGESTION__V1__DELIVERY_REQUEST_ITEM_RESULT__RESULT_ERROR;
 }
 
-static void on_item_published(void *user, SkyStatus status, const SkyConfirmation *confirmation) {
+static void on_item_submitted(void *user, SkyStatus status, const ingestion_DeliveryRequestStatus *known) {
   Item *item = user;
-  if (status == SKY_OK) {
-    item->result->delivery_request = item->accepted;
-    item->result->result_case = FABRIKAM__INGESTION__V1__DELIVERY_REQUEST_ITEM_RESULT__RESULT_DELIVERY_REQUEST;
-  } else {
-    status = ingestion_queue_error(status);
-    set_error(item, status, "requests cannot be taken at the moment; send this item again");
-    sky_status_free(status);
-  }
-  close_one(item->batch);
+  Batch *batch = item->batch;
+  ingestion_DeliveryRequestItemResult *result = item->result;
+  pthread_mutex_lock(&batch->lock);
+  SkyArena *arena = sky_call_arena(batch->call);
+  if (status == SKY_OK && known != NULL)
+    status = ingestion_DeliveryRequestStatus_copy(known, arena, &result->delivery_request);
+  else if (status == SKY_OK && (result->delivery_request = convert_waiting(item->submission.event, arena)) == NULL)
+    status = sky_status_no_memory();
+  if (status == SKY_OK)
+    result->result_case = FABRIKAM__INGESTION__V1__DELIVERY_REQUEST_ITEM_RESULT__RESULT_DELIVERY_REQUEST;
+  else
+    set_error(arena, result, status);
+  pthread_mutex_unlock(&batch->lock);
+  sky_status_free(status);
+  close_one(batch);
 }
 
 static SkyStatus check_item(IngestionService *service, const ingestion_DeliveryRequestItem *item) {
@@ -138,59 +149,49 @@ static SkyStatus check_item(IngestionService *service, const ingestion_DeliveryR
   return order_check(item->order, "", sky_clock_wall_ms(service->clock));
 }
 
-/* All that the item's callback needs, so that it allocates nothing. */
-static SkyStatus prepare_item(SkyCall *call, Batch *batch, size_t index,
-                              ingestion_CreateDeliveryRequestsResponse *response, Item **ret) {
-  SkyArena *arena = sky_call_arena(call);
-  Item *item = sky_arena_alloc(arena, sizeof(*item));
+/* Refused items have their result at once; the others get an event to submit. */
+static SkyStatus prepare_item(Batch *batch, IngestionService *service, const ingestion_DeliveryRequestItem *request,
+                              ingestion_CreateDeliveryRequestsResponse *response, Item *item) {
+  SkyArena *arena = sky_call_arena(batch->call);
   ingestion_DeliveryRequestItemResult *result = ingestion_DeliveryRequestItemResult_create(arena);
-  if (item == NULL || result == NULL || (item->error = rpc_Status_create(arena)) == NULL)
+  if (result == NULL)
     return sky_status_no_memory();
-  result->index = (int32_t)index;
+  result->index = (int32_t)response->n_results;
   response->results[response->n_results++] = result;
-  item->batch = batch;
-  item->result = result;
-  *ret = item;
-  return SKY_OK;
-}
-
-static SkyStatus start_item(IngestionService *service, SkyCall *call, const ingestion_DeliveryRequestItem *request,
-                            Item *item) {
+  *item = (Item){.batch = batch, .result = result};
   SkyStatus status = check_item(service, request);
   if (status != SKY_OK) {
-    const char *message = sky_call_strdup(call, sky_status_message(status));
-    set_error(item, status, message == NULL ? "" : message);
+    set_error(arena, result, status);
     sky_status_free(status);
     return SKY_OK;
   }
-  SKY_TRY(make_event(service, call, request->order, request->idempotency_key, &item->event));
-  item->accepted = convert_waiting(item->event, sky_call_arena(call));
-  return item->accepted == NULL ? sky_status_no_memory() : SKY_OK;
+  events_DeliveryRequested *event;
+  SKY_TRY(make_event(service, batch->call, request->order, request->idempotency_key, &event));
+  item->submission = (Submission){service, &batch->context, event, on_item_submitted, item};
+  return SKY_OK;
 }
 
 SkyStatus ingestion_create_many(void *self, SkyCall *call, const ingestion_CreateDeliveryRequestsRequest *request,
                                 ingestion_CreateDeliveryRequestsResponse *response) {
-  IngestionService *service = self;
   SkyArena *arena = sky_call_arena(call);
   Batch *batch = sky_arena_alloc(arena, sizeof(*batch));
-  Item **items = sky_arena_alloc(arena, request->n_items * sizeof(*items));
+  Item *items = sky_arena_alloc(arena, request->n_items * sizeof(*items));
   response->results = sky_arena_alloc(arena, request->n_items * sizeof(*response->results));
   if (batch == NULL || items == NULL || response->results == NULL)
     return sky_status_no_memory();
   batch->call = call;
+  batch->context = *sky_call_context(call);
+  for (size_t i = 0; i < request->n_items; i++)
+    SKY_TRY(prepare_item(batch, self, request->items[i], response, &items[i]));
+  pthread_mutex_init(&batch->lock, NULL);
   atomic_init(&batch->open, 1);
-  for (size_t i = 0; i < request->n_items; i++) {
-    SKY_TRY(prepare_item(call, batch, i, response, &items[i]));
-    SKY_TRY(start_item(service, call, request->items[i], items[i]));
-  }
-  /* From here on other threads may touch the results, and this one allocates no more. */
+  /* From here on other threads answer items, and this one allocates no more. */
   SkyStatus deferred = sky_call_defer(call);
-  const SkyContext context = *sky_call_context(call);
   for (size_t i = 0; i < request->n_items; i++) {
-    if (items[i]->event == NULL)
+    if (items[i].submission.event == NULL)
       continue;
     atomic_fetch_add(&batch->open, 1);
-    events_DeliveryRequested_publish_async(service->bus, &context, items[i]->event, on_item_published, items[i]);
+    ingestion_submit(&items[i].submission);
   }
   close_one(batch);
   return deferred;

@@ -38,6 +38,11 @@ SkyStatus ingestion_create_many(void *self, SkyCall *call, const ingestion_Creat
 SKY_MUST_USE SkyStatus ingestion_lookup(IngestionService *service, const SkyContext *context, const char *id,
                                         SkyArena *arena, ingestion_DeliveryRequestStatus **ret);
 
+/* The same for one that came again. ret_digest: of its order as it was first sent; empty when that is not known. */
+SKY_MUST_USE SkyStatus ingestion_lookup_first(IngestionService *service, const SkyContext *context, const char *id,
+                                              SkyArena *arena, ingestion_DeliveryRequestStatus **ret,
+                                              const char **ret_digest);
+
 /* queries.c */
 SkyStatus ingestion_get(void *self, SkyCall *call, const ingestion_GetDeliveryRequestRequest *request,
                         ingestion_GetDeliveryRequestResponse *response);

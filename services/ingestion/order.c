@@ -13,6 +13,10 @@ enum { MAX_ORDER_BYTES = 64 * 1024, FIELD_SIZE = 128, NAME_BYTES = 4 * (64 + 255
 static const int64_t TOLERANCE_MS = 60000; /* a client's clock may be late, and so may its network */
 static const double SAME_PLACE_M = 1;
 
+/* Namespace of digests. */
+static const SkyUuid orders = {
+    {0x1e, 0x64, 0x9c, 0x52, 0x0b, 0xd7, 0x4f, 0x19, 0xa3, 0x48, 0x77, 0xc2, 0xe9, 0x05, 0x3d, 0x8b}};
+
 /* Namespace of request ids: a version 5 UUID of owner and key within it. */
 static const SkyUuid requests = {
     {0x8d, 0x3f, 0x5b, 0x0a, 0x41, 0x7e, 0x4c, 0x6d, 0x9a, 0x2c, 0x6e, 0x10, 0x54, 0xb7, 0xc8, 0x39}};
@@ -59,6 +63,19 @@ void order_request_id(const char *owner_id, const char *idempotency_key, int64_t
     uuid = sky_uuid_v5(&requests, sky_str(name));
   }
   sky_uuid_format(&uuid, id);
+}
+
+void order_digest(const common_DeliveryOrder *order, char digest[SKY_UUID_TEXT_SIZE]) {
+  SkyBuf packed;
+  sky_buf_init(&packed, MAX_ORDER_BYTES);
+  SkyStatus status = common_DeliveryOrder_pack(order, &packed);
+  digest[0] = '\0';
+  if (status == SKY_OK) {
+    const SkyUuid uuid = sky_uuid_v5(&orders, sky_buf_str(&packed));
+    sky_uuid_format(&uuid, digest);
+  }
+  sky_status_free(status);
+  sky_buf_finish(&packed);
 }
 
 bool order_is_same(const common_DeliveryOrder *a, const common_DeliveryOrder *b) {

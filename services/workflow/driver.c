@@ -239,33 +239,33 @@ static void lock_for_us(Driver *driver, SagaRecord *record) {
 }
 
 /* With the lock held: the record is fresh, or a cancellation that came before its order. */
-static SkyStatus set_off(Driver *driver, Flight *flight, const common_DeliveryOrder *order, int64_t request_ms) {
+static SkyStatus set_off(Driver *driver, Flight *flight, const DriverRequest *request) {
   SagaRecord *record = &flight->record;
-  SKY_TRY(saga_record_set_order(record, order));
-  record->request_ms = request_ms;
+  SKY_TRY(saga_record_set_order(record, request->order));
+  snprintf(record->order_digest, sizeof(record->order_digest), "%s", request->digest);
+  record->request_ms = request->time_ms;
   record->create_ms = driver_now_ms(driver);
   lock_for_us(driver, record);
   driver->stats.begun++;
   flight->begin_ms = record->create_ms;
-  flight_feed(flight, (SagaEvent){.kind = SAGA_EVENT_BEGIN, .complete_by_ms = complete_by_ms(driver, order)});
+  flight_feed(flight, (SagaEvent){.kind = SAGA_EVENT_BEGIN, .complete_by_ms = complete_by_ms(driver, request->order)});
   return SKY_OK;
 }
 
 /* With the lock held: an order for a saga that is in memory already. */
-static SkyStatus begin_known(Driver *driver, Flight *flight, const common_DeliveryOrder *order, int64_t request_ms,
-                             bool *ret_wait) {
+static SkyStatus begin_known(Driver *driver, Flight *flight, const DriverRequest *request, bool *ret_wait) {
   *ret_wait = true;
   if (flight->loading || flight->lost)
     return not_now("the saga is being read");
   if (flight->record.saga.state == SAGA_NEW)
-    return set_off(driver, flight, order, request_ms);
+    return set_off(driver, flight, request);
   *ret_wait = flight->record.record_version == 0; /* the first of two such orders is still being written */
   return SKY_OK;
 }
 
 /* With the lock held. The status is told at once unless *ret_wait. */
-static SkyStatus begin(Driver *driver, const SkyContext *context, const char *id, const common_DeliveryOrder *order,
-                       int64_t request_ms, Flight **ret, bool *ret_wait) {
+static SkyStatus begin(Driver *driver, const SkyContext *context, const char *id, const DriverRequest *request,
+                       Flight **ret, bool *ret_wait) {
   Flight *flight = sky_map_get(driver->flights, sky_str(id));
   if (flight == NULL) {
     if (!wait_for_room(driver) || driver->lease_expire_ms == 0)
@@ -277,7 +277,7 @@ static SkyStatus begin(Driver *driver, const SkyContext *context, const char *id
   if (flight == NULL)
     return sky_status_no_memory();
   *ret = flight;
-  return begin_known(driver, flight, order, request_ms, ret_wait);
+  return begin_known(driver, flight, request, ret_wait);
 }
 
 /* With the lock held, which it releases: tells done now, or after the flight's next write. */
@@ -299,12 +299,12 @@ static void answer(Driver *driver, Flight *flight, SkyStatus status, bool wait, 
     done(user, status);
 }
 
-void driver_begin(Driver *driver, const SkyContext *context, const char *id, const common_DeliveryOrder *order,
-                  int64_t request_ms, DriverDone done, void *user) {
+void driver_begin(Driver *driver, const SkyContext *context, const char *id, const DriverRequest *request,
+                  DriverDone done, void *user) {
   pthread_mutex_lock(&driver->lock);
   Flight *flight = NULL;
   bool wait = false;
-  SkyStatus status = begin(driver, context, id, order, request_ms, &flight, &wait);
+  SkyStatus status = begin(driver, context, id, request, &flight, &wait);
   answer(driver, flight, status, wait, done, user);
 }
 

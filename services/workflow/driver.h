@@ -45,12 +45,18 @@ void driver_destroy(Driver *driver);
 /* How a request of the outside ends: once, on any thread; owns the status. */
 typedef void (*DriverDone)(void *user, SkyStatus status);
 
+typedef struct DriverRequest {
+  const common_DeliveryOrder *order;
+  const char *digest; /* of the order */
+  int64_t time_ms;    /* when it was accepted */
+} DriverRequest;
+
 /*
  * A new order: done when its saga is stored, or was before. Blocks while there are too many sagas; UNAVAILABLE when
  * that takes long.
  */
-void driver_begin(Driver *driver, const SkyContext *context, const char *id, const common_DeliveryOrder *order,
-                  int64_t request_ms, DriverDone done, void *user);
+void driver_begin(Driver *driver, const SkyContext *context, const char *id, const DriverRequest *request,
+                  DriverDone done, void *user);
 /* The owner cancels: done when that is stored, or comes too late to matter. */
 void driver_cancel(Driver *driver, const SkyContext *context, const char *id, const char *code, const char *message,
                    DriverDone done, void *user);

@@ -27,8 +27,9 @@ static SkyStatus on_requested(void *self, SkyIncoming *incoming, const events_De
     return SKY_INVALID_ARGUMENT("a request without an order");
   SKY_TRY(common_DeliveryOrder_validate(event->order));
   SkyStatus deferred = sky_incoming_defer(incoming);
-  driver_begin(self, sky_incoming_context(incoming), event->delivery_id, event->order,
-               sky_timestamp_ms(event->occur_time), settle, incoming);
+  const DriverRequest request = {
+      .order = event->order, .digest = event->order_digest, .time_ms = sky_timestamp_ms(event->occur_time)};
+  driver_begin(self, sky_incoming_context(incoming), event->delivery_id, &request, settle, incoming);
   return deferred;
 }
 

@@ -2,8 +2,8 @@
  * Intake: how many sagas may be under way at once, so that what is taken up is done soon and the rest waits in the
  * stream, where it costs nothing. The number follows what the system can do: as long as sagas take less than the target
  * it grows by one per so many sagas, and when they take longer it shrinks by a part (the additive increase and
- * multiplicative decrease of TCP's congestion control, RFC 5681 §3.1, with time in the place of loss). Where even a saga
- * on its own takes long, because peers are far away, the target is a multiple of what the quickest take.
+ * multiplicative decrease of TCP's congestion control, RFC 5681 §3.1, with time in the place of loss). Where even a
+ * saga on its own takes long, because peers are far away, the target is a multiple of what the quickest take.
  *
  * Pure: times come from the caller. Not thread-safe.
  */

@@ -82,6 +82,10 @@ static SkyStatus start(void *self, SkyService *service) {
   return sky_service_every(service, "publish pending events", SWEEP_PERIOD_MS, sweep, workflow);
 }
 
+static void draining(void *self, SkyService *service) {
+  watchers_end(&((Workflow *)self)->watchers);
+}
+
 static void stop(void *self, SkyService *service) {
   Workflow *workflow = self;
   driver_destroy(workflow->driver);
@@ -116,6 +120,7 @@ int main(int argc, char **argv) {
                                            .stream_count = 2,
                                            .peers = steps_peer_names,
                                            .start = start,
+                                           .draining = draining,
                                            .stop = stop,
                                            .self = &workflow};
   return sky_service_main(argc, argv, &definition);

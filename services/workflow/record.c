@@ -202,7 +202,8 @@ SkyStatus saga_record_workflow(const SagaRecord *record, SkyArena *arena, workfl
     return sky_status_no_memory();
   made->id = copy(arena, record->id);
   made->locked_by = saga_record_is_open(record) ? copy(arena, record->locked_by) : "";
-  if (made->id == NULL || made->locked_by == NULL)
+  made->order_digest = copy(arena, record->order_digest);
+  if (made->id == NULL || made->locked_by == NULL || made->order_digest == NULL)
     return sky_status_no_memory();
   made->state = (workflow_WorkflowState)record->saga.state;
   made->step = (common_WorkflowStep)present_step(record);
@@ -336,6 +337,7 @@ SkyStatus saga_record_restore(SagaRecord *record, const workflow_store_Saga *ori
         saga_record_set_change(record, document->change->terms, document->change->update_mask, document->change->id));
   record->drone_location = document->drone_location;
   record->request_ms = sky_timestamp_ms(workflow->request_time);
+  snprintf(record->order_digest, sizeof(record->order_digest), "%s", workflow->order_digest);
   record->create_ms = sky_timestamp_ms(workflow->create_time);
   record->update_ms = sky_timestamp_ms(workflow->update_time);
   record->lock_expire_ms = sky_timestamp_ms(workflow->lock_expire_time);

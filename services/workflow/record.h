@@ -31,7 +31,8 @@ typedef struct SagaRecord {
   const common_Eta *pickup_eta;
   const common_Eta *delivery_eta;
   int64_t request_ms; /* when the request was accepted */
-  int64_t create_ms;  /* when the saga began */
+  char order_digest[SAGA_ID_SIZE];
+  int64_t create_ms; /* when the saga began */
   int64_t update_ms;
   uint64_t changes;         /* grows with every change: Workflow.version */
   int64_t record_version;   /* of its last record in the log; 0: none */

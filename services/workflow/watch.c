@@ -227,7 +227,7 @@ void watchers_clear(Watchers *watchers) {
   }
 }
 
-void watchers_finish(Watchers *watchers) {
+void watchers_end(Watchers *watchers) {
   if (watchers->by_saga == NULL)
     return;
   pthread_mutex_lock(&watchers->lock);
@@ -241,11 +241,16 @@ void watchers_finish(Watchers *watchers) {
       next = watch->next;
       push(&ending, watch, SKY_UNAVAILABLE("the service stops"));
     }
-  SkyMap *map = watchers->by_saga;
-  watchers->by_saga = sky_map_create(1); /* stays empty: for those who come too late */
+  for (Watch *watch = ending; watch != NULL; watch = watch->next)
+    sky_map_remove(watchers->by_saga, sky_str(watch->id));
   pthread_mutex_unlock(&watchers->lock);
-  sky_map_destroy(map);
   finish_calls(watchers, ending);
+}
+
+void watchers_finish(Watchers *watchers) {
+  if (watchers->by_saga == NULL)
+    return;
+  watchers_end(watchers);
   watchers_clear(watchers);
   sky_map_destroy(watchers->by_saga);
   watchers->by_saga = NULL;

@@ -24,7 +24,8 @@ typedef struct Watchers {
 } Watchers;
 
 SKY_MUST_USE SkyStatus watchers_init(Watchers *watchers, SkyBus *bus);
-/* Ends every call. */
+/* Ends every call with UNAVAILABLE, so that clients go to another process; new ones are refused. */
+void watchers_end(Watchers *watchers);
 void watchers_finish(Watchers *watchers);
 
 /* Keeps the call (the handler returns what this returns); it hears of changes after that version. */

@@ -168,6 +168,9 @@ def test_batch_says_of_each_item_what_is_wrong(http):
     said = [json.dumps(result["error"]) for result in answer.json["results"]]
     assert len(said) == 3
     assert "latitude" in said[0] and "owner_id" in said[1] and "order" in said[2]
+    details = answer.json["results"][0]["error"]["details"]
+    assert [(detail["@type"], [violation["field"] for violation in detail["fieldViolations"]]) for detail in details] == [
+        ("type.googleapis.com/google.rpc.BadRequest", ["pickup_location.latitude"])]
 
 
 @pytest.mark.parametrize("sent", [

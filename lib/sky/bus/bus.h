@@ -75,7 +75,7 @@ typedef struct SkyPublication {
 
 typedef struct SkyConfirmation {
   uint64_t sequence;
-  bool duplicate; /* the stream had this message_id already */
+  bool duplicate; /* the stream had this message_id already; or, of a first: a message of its subject */
 } SkyConfirmation;
 
 /*
@@ -97,6 +97,12 @@ SKY_MUST_USE SkyStatus sky_event_publish(SkyBus *bus, const SkyContext *context,
                                          const ProtobufCMessage *event);
 void sky_event_publish_async(SkyBus *bus, const SkyContext *context, const SkyEventType *type,
                              const ProtobufCMessage *event, SkyOnPublished done, void *user);
+/*
+ * The same for an event that shall be the only one of its aggregate in the stream: while another waits there, however
+ * long, nothing is stored and the confirmation says duplicate.
+ */
+void sky_event_publish_first_async(SkyBus *bus, const SkyContext *context, const SkyEventType *type,
+                                   const ProtobufCMessage *event, SkyOnPublished done, void *user);
 
 /* ---- consuming ---- */
 

@@ -14,12 +14,15 @@
 
 enum { MAX_EVENT_BYTES = MAX_MESSAGE_BYTES, CE_HEADERS = 7 };
 
+/* JetStream compares it with the sequence of the subject's last message: 0 means that there is none. */
+static const SkyHeader first_of_subject = {"Nats-Expected-Last-Subject-Sequence", "0"};
+
 /* An event ready to be sent. */
 typedef struct Envelope {
   char subject[SUBJECT_SIZE];
   char source[SUBJECT_SIZE];
   char time[SKY_RFC3339_SIZE];
-  SkyHeader headers[CE_HEADERS];
+  SkyHeader headers[CE_HEADERS + 1];
   SkyBuf data;
   SkyPublication publication;
 } Envelope;
@@ -96,12 +99,14 @@ SkyStatus sky_event_publish(SkyBus *bus, const SkyContext *context, const SkyEve
   return status;
 }
 
-void sky_event_publish_async(SkyBus *bus, const SkyContext *context, const SkyEventType *type,
-                             const ProtobufCMessage *event, SkyOnPublished done, void *user) {
+static void publish_async(SkyBus *bus, const SkyContext *context, const SkyEventType *type,
+                          const ProtobufCMessage *event, bool first, SkyOnPublished done, void *user) {
   static const SkyConfirmation unconfirmed = {0};
   Envelope envelope;
   sky_buf_init(&envelope.data, MAX_EVENT_BYTES);
   SkyStatus status = fill(bus, type, event, &envelope);
+  if (status == SKY_OK && first)
+    envelope.headers[envelope.publication.header_count++] = first_of_subject;
   if (status == SKY_OK && !is_core(type)) {
     sky_bus_publish_async(bus, context, &envelope.publication, done, user);
   } else {
@@ -110,4 +115,14 @@ void sky_event_publish_async(SkyBus *bus, const SkyContext *context, const SkyEv
     done(user, status, status == SKY_OK ? &unconfirmed : NULL);
   }
   sky_buf_finish(&envelope.data);
+}
+
+void sky_event_publish_async(SkyBus *bus, const SkyContext *context, const SkyEventType *type,
+                             const ProtobufCMessage *event, SkyOnPublished done, void *user) {
+  publish_async(bus, context, type, event, false, done, user);
+}
+
+void sky_event_publish_first_async(SkyBus *bus, const SkyContext *context, const SkyEventType *type,
+                                   const ProtobufCMessage *event, SkyOnPublished done, void *user) {
+  publish_async(bus, context, type, event, true, done, user);
 }

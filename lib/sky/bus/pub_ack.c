@@ -13,6 +13,7 @@ enum {
   MEMORY_EXCEEDED = 10028,
   STORAGE_EXCEEDED = 10047,
   MESSAGE_TOO_BIG = 10054,
+  WRONG_LAST_SEQUENCE = 10071,
   STREAM_STORE_FAILED = 10077,
 };
 
@@ -21,9 +22,13 @@ static const char *value_of(const char *json, const char *key) {
   return at == NULL ? NULL : at + strlen(key);
 }
 
+static long error_code(const char *json) {
+  const char *text = value_of(json, "\"err_code\":");
+  return text == NULL ? 0 : strtol(text, NULL, 10);
+}
+
 static SkyStatus error_status(const char *json) {
-  const char *code_text = value_of(json, "\"err_code\":");
-  long code = code_text == NULL ? 0 : strtol(code_text, NULL, 10);
+  const long code = error_code(json);
   const char *text = value_of(json, "\"description\":\"");
   int length = text == NULL ? 0 : (int)strcspn(text, "\"");
   bool is_limit = length > 0 && strncmp(text, "maximum", strlen("maximum")) == 0;
@@ -52,6 +57,12 @@ SkyStatus pub_ack_parse(SkyStr reply, SkyConfirmation *ret) {
   size_t size = reply.size < sizeof(json) - 1 ? reply.size : sizeof(json) - 1;
   memcpy(json, reply.data, size);
   json[size] = '\0';
+  if (strstr(json, "\"error\":") != NULL && error_code(json) == WRONG_LAST_SEQUENCE) {
+    /* Asked for by a first of its subject only: there is one already. */
+    const char *last = value_of(json, "wrong last sequence: ");
+    *ret = (SkyConfirmation){.sequence = last == NULL ? 0 : strtoull(last, NULL, 10), .duplicate = true};
+    return SKY_OK;
+  }
   if (strstr(json, "\"error\":") != NULL)
     return error_status(json);
   const char *sequence = value_of(json, "\"seq\":");

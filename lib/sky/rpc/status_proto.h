@@ -1,6 +1,6 @@
 /*
  * Status on the wire: google.rpc.Status in the trailing metadata grpc-status-details-bin. ErrorInfo, RetryInfo,
- * BadRequest, PreconditionFailure and ResourceInfo become what a SkyStatus has for them, others stay bytes. (internal)
+ * BadRequest, PreconditionFailure and ResourceInfo become what a SkyStatus has for them, others stay bytes.
  *
  * https://github.com/googleapis/googleapis/blob/master/google/rpc/error_details.proto
  */

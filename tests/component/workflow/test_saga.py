@@ -3,6 +3,7 @@
 import uuid
 
 import grpc
+import pytest
 from support.contracts import refused
 from support.waiting import eventually
 
@@ -201,6 +202,20 @@ def test_watching_ends_with_the_saga(rig):
     assert states[-1]["state"] == "WORKFLOW_STATE_COMPLETED"
     again = list(rig.client.stream("WatchWorkflow", {"id": id}))
     assert [message["workflow"]["state"] for message in again] == ["WORKFLOW_STATE_COMPLETED"]
+
+
+def test_watchers_are_sent_to_another_process_when_this_one_stops(rig):
+    def no_drone(request):
+        raise busy()
+
+    rig.peers.before("AssignDrone", no_drone)
+    stream = rig.client.stream("WatchWorkflow", {"id": rig.request()})
+    next(stream)
+    rig.workflow.terminate()
+    with pytest.raises(grpc.RpcError) as ended:
+        list(stream)
+    assert (ended.value.code(), ended.value.details()) == (grpc.StatusCode.UNAVAILABLE, "the service stops")
+    assert rig.workflow.wait(20) == 0
 
 
 def test_lists_by_owner_and_state(rig):

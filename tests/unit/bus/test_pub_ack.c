@@ -24,6 +24,16 @@ START_TEST(a_duplicate_says_so) {
 }
 END_TEST
 
+START_TEST(a_first_that_is_none_is_a_duplicate_of_the_one_there) {
+  SkyConfirmation confirmation;
+  const char *other = "{\"error\":{\"code\":400,\"err_code\":10071,\"description\":\"wrong last sequence: 12\"},"
+                      "\"stream\":\"JOBS\",\"seq\":0}";
+  ck_assert_int_eq(parse(other, &confirmation), SKY_CODE_OK);
+  ck_assert(confirmation.duplicate);
+  ck_assert_uint_eq(confirmation.sequence, 12);
+}
+END_TEST
+
 START_TEST(a_full_stream_is_resource_exhausted) {
   SkyConfirmation confirmation = {.sequence = 9};
   const char *full =
@@ -49,4 +59,5 @@ START_TEST(anything_else_is_no_confirmation) {
 END_TEST
 
 SKY_CHECK_MAIN("bus/pub_ack", an_acknowledgement_has_a_sequence, a_duplicate_says_so,
-               a_full_stream_is_resource_exhausted, a_failing_disk_is_unavailable, anything_else_is_no_confirmation)
+               a_first_that_is_none_is_a_duplicate_of_the_one_there, a_full_stream_is_resource_exhausted,
+               a_failing_disk_is_unavailable, anything_else_is_no_confirmation)

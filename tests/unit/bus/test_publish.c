@@ -101,6 +101,42 @@ START_TEST(asynchronous_publications_are_all_confirmed) {
 }
 END_TEST
 
+typedef struct First {
+  atomic_bool done;
+  SkyConfirmation confirmation;
+} First;
+
+static void on_first(void *user, SkyStatus status, const SkyConfirmation *confirmation) {
+  First *first = user;
+  must(status);
+  first->confirmation = *confirmation;
+  atomic_store(&first->done, true);
+}
+
+static SkyConfirmation publish_first(const char *id, const char *thing) {
+  static First first;
+  const SkyContext context = sky_context_background();
+  Happened event = SKY__BUS__TEST__HAPPENED__INIT;
+  event.id = (char *)id;
+  event.thing_id = (char *)thing;
+  atomic_store(&first.done, false);
+  sky_event_publish_first_async(bus, &context, &happened_type, &event.base, on_first, &first);
+  SKY_CHECK_EVENTUALLY(atomic_load(&first.done));
+  return first.confirmation;
+}
+
+START_TEST(a_first_is_stored_only_while_no_other_of_its_subject_is_there) {
+  ck_assert(!publish_first("e1", "a").duplicate);
+  ck_assert(publish_first("e2", "a").duplicate);
+  ck_assert(publish_first("e1", "a").duplicate);
+  ck_assert(!publish_first("e3", "b").duplicate);
+  ck_assert_int_eq(stream_messages("JOBS"), 2);
+  remove_message("JOBS", 1);
+  ck_assert(!publish_first("e4", "a").duplicate);
+  ck_assert_int_eq(stream_messages("JOBS"), 2);
+}
+END_TEST
+
 START_TEST(an_event_carries_cloud_events_headers_and_the_trace) {
   must(publish(&noted_type, "event-1", 7, "hello"));
   ck_assert_str_eq(last_header("NOTES", "test.notes.noted.v1.t7", "ce-id"), "event-1");
@@ -140,5 +176,7 @@ SKY_CHECK_MAIN_WITH("bus/publish", start_all, stop_all, a_publication_is_confirm
                     the_same_message_id_is_stored_once, a_subject_without_stream_is_unavailable_at_once,
                     wildcards_and_blanks_are_no_subject, a_full_stream_is_resource_exhausted,
                     more_than_the_broker_takes_is_refused, a_context_that_is_over_sends_nothing,
-                    asynchronous_publications_are_all_confirmed, an_event_carries_cloud_events_headers_and_the_trace,
-                    an_event_needs_ids_that_can_stand_in_a_subject, an_address_that_is_none_is_refused)
+                    asynchronous_publications_are_all_confirmed,
+                    a_first_is_stored_only_while_no_other_of_its_subject_is_there,
+                    an_event_carries_cloud_events_headers_and_the_trace, an_event_needs_ids_that_can_stand_in_a_subject,
+                    an_address_that_is_none_is_refused)

@@ -231,6 +231,18 @@ START_TEST(an_equal_order_elsewhere_in_memory_is_the_same) {
 }
 END_TEST
 
+START_TEST(a_digest_tells_orders_apart) {
+  char digest[SKY_UUID_TEXT_SIZE], again[SKY_UUID_TEXT_SIZE], other[SKY_UUID_TEXT_SIZE];
+  order_digest(&order, digest);
+  order_digest(&order, again);
+  order.expedited = !order.expedited;
+  order_digest(&order, other);
+  ck_assert_uint_eq(strlen(digest), SKY_UUID_TEXT_SIZE - 1);
+  ck_assert_str_eq(digest, again);
+  ck_assert_str_ne(digest, other);
+}
+END_TEST
+
 START_TEST(any_difference_makes_another_order) {
   common_PackageInfo heavier = package;
   heavier.weight_kg = 2.6;
@@ -255,4 +267,5 @@ SKY_CHECK_MAIN_WITH("ingestion/order", setup, NULL, a_plain_order_needs_no_times
                     the_same_owner_and_key_give_the_same_id, the_id_of_a_key_never_changes,
                     another_owner_or_key_gives_another_id, the_whole_of_a_long_key_counts,
                     without_a_key_every_request_is_new_and_ordered_by_time,
-                    an_equal_order_elsewhere_in_memory_is_the_same, any_difference_makes_another_order)
+                    an_equal_order_elsewhere_in_memory_is_the_same, any_difference_makes_another_order,
+                    a_digest_tells_orders_apart)
