@@ -1,9 +1,11 @@
 /*
  * Rich peer: for tests against other implementations of gRPC.
  *
- *     rich-peer --serve PORT    /test.rich.v1.Rich/Fail fails with every kind of detail; beside it the greeter's
- * contract, for reflection, with nothing behind it rich-peer --call PORT     calls Fail there and prints what it says,
- * a line for each detail
+ *     rich-peer --serve PORT    /test.rich.v1.Rich/Fail fails with every kind of detail
+ *     rich-peer --call PORT     calls Fail there and prints what it says, a line each
+ *
+ * The server also has the greeter's contract, for reflection, with nothing behind it. With three more arguments, files
+ * of a certificate, its key and a CA, both speak mutual TLS.
  */
 #include <inttypes.h>
 #include <signal.h>
@@ -65,13 +67,13 @@ static void must(SkyStatus status) {
   exit(EXIT_FAILURE);
 }
 
-static void serve(SkyRpc *rpc, const char *port, const sigset_t *ends) {
+static void serve(SkyRpc *rpc, SkyTls *tls, const char *port, const sigset_t *ends) {
   static const component_GreeterServiceHandlers greeter = {0};
   char listen[64];
   int number;
   SkyServer *server = NULL;
   snprintf(listen, sizeof(listen), "127.0.0.1:%s", port);
-  must(sky_server_create(rpc, &(SkyServerOptions){.listen = listen}, &server));
+  must(sky_server_create(rpc, &(SkyServerOptions){.listen = listen, .tls = tls}, &server));
   must(sky_server_add(server, (SkyServiceBinding){.service = &rich_service, .invoke = invoke}));
   must(sky_server_add(server, component_GreeterService_bind(&greeter, NULL)));
   must(sky_server_start(server));
@@ -112,7 +114,7 @@ static void print_details(const SkyError *status) {
   print_quota(status);
 }
 
-static void call(SkyRpc *rpc, const char *port) {
+static void call(SkyRpc *rpc, SkyTls *tls, const char *port) {
   const SkyRawMessage request = SKY_RAW_MESSAGE_INIT(SKY_STR(""));
   char target[64];
   SkyClient *client = NULL;
@@ -120,7 +122,7 @@ static void call(SkyRpc *rpc, const char *port) {
   ProtobufCMessage *response = NULL;
   sky_arena_init(&arena, ARENA_BYTES);
   snprintf(target, sizeof(target), "127.0.0.1:%s", port);
-  must(sky_client_create(rpc, &(SkyClientOptions){.target = target, .service_name = "rich-peer"}, &client));
+  must(sky_client_create(rpc, &(SkyClientOptions){.target = target, .service_name = "rich-peer", .tls = tls}, &client));
   SkyStatus status = sky_client_call(client, &fail_method, NULL, &request.base, &arena, &response);
   print_details(status);
   sky_status_free(status);
@@ -130,19 +132,23 @@ static void call(SkyRpc *rpc, const char *port) {
 
 int main(int argc, char **argv) {
   SkyRpc *rpc = NULL;
+  SkyTls *tls = NULL;
   sigset_t ends;
   sigemptyset(&ends);
   sigaddset(&ends, SIGTERM);
   pthread_sigmask(SIG_BLOCK, &ends, NULL);
-  if (argc != 3 || (strcmp(argv[1], "--serve") != 0 && strcmp(argv[1], "--call") != 0)) {
-    fprintf(stderr, "usage: rich-peer --serve PORT | --call PORT\n");
+  if ((argc != 3 && argc != 6) || (strcmp(argv[1], "--serve") != 0 && strcmp(argv[1], "--call") != 0)) {
+    fprintf(stderr, "usage: rich-peer --serve|--call PORT [CERTIFICATE KEY CA]\n");
     return EXIT_FAILURE;
   }
   must(sky_rpc_create(&(SkyRpcOptions){.workers = 2}, &rpc));
+  if (argc == 6)
+    must(sky_tls_create(&(SkyTlsOptions){.certificate = argv[3], .key = argv[4], .ca = argv[5]}, &tls));
   if (strcmp(argv[1], "--serve") == 0)
-    serve(rpc, argv[2], &ends);
+    serve(rpc, tls, argv[2], &ends);
   else
-    call(rpc, argv[2]);
+    call(rpc, tls, argv[2]);
+  sky_tls_unref(tls);
   sky_rpc_destroy(rpc);
   return EXIT_SUCCESS;
 }
