@@ -8,7 +8,7 @@
 /* ---- life ---- */
 
 static SkyStatus open_log(DeliveryAggregate *aggregate, const DeliveryAggregateOptions *options) {
-  static const SkyEventType *types[8];
+  static const SkyEventType *types[9]; /* ends with NULL */
   types[0] = &events_DeliveryScheduled_event;
   types[1] = &events_DeliveryDeparted_event;
   types[2] = &events_DeliveryPickedUp_event;
@@ -16,6 +16,7 @@ static SkyStatus open_log(DeliveryAggregate *aggregate, const DeliveryAggregateO
   types[4] = &events_DeliveryCompleted_event;
   types[5] = &events_DeliveryCancelled_event;
   types[6] = &events_DeliveryFailed_event;
+  types[7] = &events_EtaChanged_event;
   const SkyEventLogOptions log = {.store = options->store,
                                   .bus = options->bus,
                                   .clock = options->clock,

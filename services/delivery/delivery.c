@@ -156,6 +156,16 @@ static SkyStatus fold_cancelled(DeliveryDocument *document, const events_Deliver
   return SKY_OK;
 }
 
+/* The stage's version stays: this tells people, not those who follow the stages. */
+static void fold_eta_changed(DeliveryDocument *document, const events_EtaChanged *event) {
+  delivery_DeliveryStatus *status = document->delivery->status;
+  if (event->pickup_eta_after != NULL)
+    status->pickup_eta = event->pickup_eta_after;
+  if (event->delivery_eta_after != NULL)
+    status->delivery_eta = event->delivery_eta_after;
+  document->delivery->update_time = event->occur_time;
+}
+
 static void fold_failed(DeliveryDocument *document, const events_DeliveryFailed *event) {
   document->delivery->reason = event->reason;
   see(document->delivery->status, event->location, event->occur_time);
@@ -180,6 +190,8 @@ SkyStatus delivery_fold(DeliveryDocument *document, const SkyLogged *logged, Sky
     return fold_rescheduled(document, (const events_DeliveryRescheduled *)logged->event, arena);
   else if (type == &events_DeliveryCompleted_event)
     fold_completed(document, (const events_DeliveryCompleted *)logged->event, arena);
+  else if (type == &events_EtaChanged_event)
+    fold_eta_changed(document, (const events_EtaChanged *)logged->event);
   else if (type == &events_DeliveryFailed_event)
     fold_failed(document, (const events_DeliveryFailed *)logged->event);
   return SKY_OK;
@@ -278,6 +290,43 @@ SkyStatus delivery_put(const DeliveryDocument *document, const delivery_PutDeliv
       request->delivery_eta != NULL ? request->delivery_eta : make_eta(work, first.dropoff_ms, first.confidence);
   event->request_time = request->request_time;
   add(ret, &events_DeliveryScheduled_event, event);
+  return SKY_OK;
+}
+
+/* ---- estimates ---- */
+
+enum { ETA_NEWS_MS = 60000, ETA_NEWS_SHARE = 10 };
+
+bool delivery_arrival_is_news(int64_t told_ms, int64_t arrival_ms, int64_t now_ms) {
+  const int64_t moved_ms = arrival_ms > told_ms ? arrival_ms - told_ms : told_ms - arrival_ms;
+  return told_ms > 0 && moved_ms >= ETA_NEWS_MS && moved_ms >= (arrival_ms - now_ms) / ETA_NEWS_SHARE;
+}
+
+static int64_t told_ms(const common_Eta *eta) {
+  return eta == NULL ? 0 : sky_timestamp_ms(eta->time);
+}
+
+SkyStatus delivery_estimate(const DeliveryDocument *document, const DeliveryEstimate *now, const DeliveryWork *work,
+                            DeliveryDecision *ret) {
+  const delivery_Delivery *delivery = document->delivery;
+  const delivery_DeliveryStatus *status = delivery->status;
+  *ret = (DeliveryDecision){0};
+  if (!document->active || !delivery_arrival_is_news(told_ms(status->delivery_eta), now->dropoff_ms, work->now_ms))
+    return SKY_OK;
+  events_EtaChanged *event = events_EtaChanged_create(work->arena);
+  if (event == NULL)
+    return sky_status_no_memory();
+  BEGIN_EVENT(event, document, work->now_ms);
+  event->owner_id = delivery->owner_id;
+  event->drone_id = delivery->drone_id;
+  if (now->pickup_ms > 0 && delivery->pickup_time == NULL) {
+    event->pickup_eta_before = status->pickup_eta;
+    event->pickup_eta_after = make_eta(work, now->pickup_ms, now->confidence);
+  }
+  event->delivery_eta_before = status->delivery_eta;
+  event->delivery_eta_after = make_eta(work, now->dropoff_ms, now->confidence);
+  event->notify = delivery->order == NULL ? NULL : delivery->order->notify;
+  add(ret, &events_EtaChanged_event, event);
   return SKY_OK;
 }
 

@@ -47,6 +47,16 @@ typedef struct DeliveryProgress {
   const common_Reason *reason; /* may be NULL */
 } DeliveryProgress;
 
+/* What the drone's positions say now. */
+typedef struct DeliveryEstimate {
+  int64_t pickup_ms;  /* Unix time; 0 after pickup */
+  int64_t dropoff_ms; /* Unix time */
+  double confidence;  /* 0 to 1 */
+} DeliveryEstimate;
+
+/* Has the arrival moved by more than people would overlook: by a minute and by a tenth of the time still to go? */
+bool delivery_arrival_is_news(int64_t told_ms, int64_t arrival_ms, int64_t now_ms);
+
 bool delivery_stage_is_final(common_DeliveryStage stage);
 
 /* Would the phase bring a delivery of this stage further? */
@@ -59,6 +69,9 @@ SKY_MUST_USE SkyStatus delivery_fold(DeliveryDocument *document, const SkyLogged
 SKY_MUST_USE SkyStatus delivery_put(const DeliveryDocument *document, const delivery_PutDeliveryRequest *request,
                                     const DeliveryWork *work, DeliveryDecision *ret);
 SKY_MUST_USE SkyStatus delivery_progress(const DeliveryDocument *document, const DeliveryProgress *progress,
+                                         const DeliveryWork *work, DeliveryDecision *ret);
+/* Nothing when it is no news; a delivery that has ended has no estimate. */
+SKY_MUST_USE SkyStatus delivery_estimate(const DeliveryDocument *document, const DeliveryEstimate *estimate,
                                          const DeliveryWork *work, DeliveryDecision *ret);
 SKY_MUST_USE SkyStatus delivery_cancel(const DeliveryDocument *document, const char *id, const common_Reason *reason,
                                        const DeliveryWork *work, DeliveryDecision *ret);

@@ -1,5 +1,9 @@
 #include "delivery/events.h"
 
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <sky/core/log.h>
 #include <sky/service/resource.h>
 
 #include "fabrikam/events/v1/delivery.event.h"
@@ -13,6 +17,8 @@ enum {
   STOP_TIMEOUT_MS = 5000,
   ARENA_BYTES = 4 << 20,
   LOAD_TIMEOUT_MS = 1000,
+  TELL_TIMEOUT_MS = 5000,
+  ETA_ARENA_BYTES = 1 << 20,
 };
 
 /* One message on its way through the aggregate; in the message's arena. */
@@ -80,18 +86,75 @@ static SkyStatus refresh(DeliveryService *service, const SkyContext *parent, con
   return status;
 }
 
+/* ---- news of the arrival ---- */
+
+typedef struct EtaNews {
+  DeliveryChange change;
+  DeliveryEstimate estimate;
+  DeliveryService *service;
+  char id[SKY_UUID_TEXT_SIZE];
+  SkyContext context;
+  SkyArena arena;
+} EtaNews;
+
+static SkyStatus decide_eta(const void *estimate, const DeliveryDocument *document, const DeliveryWork *work,
+                            DeliveryDecision *ret) {
+  return delivery_estimate(document, estimate, work, ret);
+}
+
+/* What could not be told is news again with the next position. */
+static void eta_told(void *user, SkyStatus status, const DeliveryDocument *document, bool changed) {
+  EtaNews *news = user;
+  if (status != SKY_OK)
+    sky_log_status(SKY_WARN, &news->context, "delivery.eta", status, "news of the arrival was not told");
+  sky_status_free(status);
+  if (document != NULL && !changed)
+    live_change(news->service->live, document); /* another replica was quicker: what it told is what was told */
+  live_eta_told(news->service->live, news->id);
+  sky_arena_finish(&news->arena);
+  free(news);
+}
+
+static void tell_eta(DeliveryService *service, const char *id, const DeliveryEstimate *estimate) {
+  EtaNews *news = calloc(1, sizeof(*news));
+  if (news == NULL) {
+    live_eta_told(service->live, id);
+    return;
+  }
+  const SkyContext background = sky_context_background();
+  news->estimate = *estimate;
+  news->service = service;
+  news->context = sky_context_with_timeout_ms(&background, TELL_TIMEOUT_MS);
+  snprintf(news->id, sizeof(news->id), "%s", id);
+  sky_arena_init(&news->arena, ETA_ARENA_BYTES);
+  news->change = (DeliveryChange){.id = news->id,
+                                  .decide = decide_eta,
+                                  .request = &news->estimate,
+                                  .context = &news->context,
+                                  .arena = &news->arena,
+                                  .done = eta_told,
+                                  .user = news};
+  SkyStatus status = delivery_change(&service->aggregate, &news->change);
+  if (status != SKY_OK)
+    eta_told(news, status, NULL, false);
+}
+
 static SkyStatus on_position(void *self, SkyIncoming *incoming, const events_DronePositionChanged *event) {
   DeliveryService *service = self;
   if (event->delivery_id[0] == '\0' || event->phase >= common_MISSION_PHASE_DELIVERED)
     return SKY_OK;
   const EtaModel model = delivery_aggregate_eta(&service->aggregate);
-  if (live_position(service->live, event, &model))
-    return SKY_OK;
-  SkyStatus status = refresh(service, sky_incoming_context(incoming), event->delivery_id);
-  if (sky_status_take(&status, SKY_CODE_NOT_FOUND))
-    return SKY_OK; /* not put yet: the next position finds it */
-  SKY_TRY(status);
-  live_position(service->live, event, &model);
+  DeliveryEstimate estimate;
+  LivePosition taken = live_position(service->live, event, &model, &estimate);
+  if (taken == LIVE_STRANGER) {
+    SkyStatus status = refresh(service, sky_incoming_context(incoming), event->delivery_id);
+    if (sky_status_take(&status, SKY_CODE_NOT_FOUND))
+      return SKY_OK; /* not put yet: the next position finds it */
+    SKY_TRY(status);
+    taken = live_position(service->live, event, &model, &estimate);
+  }
+  if (taken == LIVE_ETA_NEWS)
+    tell_eta(service, event->delivery_id, &estimate);
   return SKY_OK;
 }
 

@@ -37,6 +37,8 @@ typedef struct Entry {
   double speed_mps;
   double battery_fraction;
   int64_t pickup_ms, dropoff_ms;
+  int64_t told_dropoff_ms; /* the estimate that the log has */
+  bool telling;            /* a newer one is on its way there */
   double confidence;
   double remaining_m;
   char reason_code[REASON_SIZE], reason_message[2 * REASON_SIZE];
@@ -241,7 +243,7 @@ static void take_document(Entry *entry, const DeliveryDocument *document) {
     entry->position_ms = sky_timestamp_ms(status->location_time);
   }
   entry->pickup_ms = eta_ms(status->pickup_eta);
-  entry->dropoff_ms = eta_ms(status->delivery_eta);
+  entry->dropoff_ms = entry->told_dropoff_ms = eta_ms(status->delivery_eta);
   entry->confidence = status->delivery_eta == NULL ? 0 : status->delivery_eta->confidence;
   entry->remaining_m = status->remaining_distance_m;
   copy_reason(entry, delivery->reason);
@@ -294,6 +296,10 @@ void live_change(Live *live, const DeliveryDocument *document) {
   if (entry != NULL && document->delivery->status->version > entry->version) {
     take_document(entry, document);
     tell_all(live, entry, delivery_DELIVERY_UPDATE_KIND_STAGE);
+  } else if (entry != NULL &&
+             document->log_version > entry->log_version) { /* a new estimate: watchers have it already */
+    entry->log_version = document->log_version;
+    entry->told_dropoff_ms = eta_ms(document->delivery->status->delivery_eta);
   }
   if (entry != NULL && final)
     end_entry(live, entry);
@@ -327,13 +333,37 @@ static void take_position(Live *live, Entry *entry, const events_DronePositionCh
   tell_all(live, entry, delivery_DELIVERY_UPDATE_KIND_POSITION);
 }
 
-bool live_position(Live *live, const events_DronePositionChanged *event, const EtaModel *model) {
+static bool has_eta_news(Entry *entry) {
+  if (entry->telling || !delivery_arrival_is_news(entry->told_dropoff_ms, entry->dropoff_ms, entry->position_ms))
+    return false;
+  entry->telling = true;
+  return true;
+}
+
+LivePosition live_position(Live *live, const events_DronePositionChanged *event, const EtaModel *model,
+                           DeliveryEstimate *ret) {
+  LivePosition position = LIVE_STRANGER;
   pthread_mutex_lock(&live->mutex);
   Entry *entry = sky_map_get(live->entries, sky_str(event->delivery_id));
-  if (entry != NULL && event->phase < common_MISSION_PHASE_DELIVERED)
+  if (entry != NULL)
+    position = LIVE_TAKEN;
+  if (entry != NULL && event->phase < common_MISSION_PHASE_DELIVERED) {
     take_position(live, entry, event, model);
+    if (has_eta_news(entry)) {
+      position = LIVE_ETA_NEWS;
+      *ret = (DeliveryEstimate){entry->picked_up ? 0 : entry->pickup_ms, entry->dropoff_ms, entry->confidence};
+    }
+  }
   pthread_mutex_unlock(&live->mutex);
-  return entry != NULL;
+  return position;
+}
+
+void live_eta_told(Live *live, const char *id) {
+  pthread_mutex_lock(&live->mutex);
+  Entry *entry = sky_map_get(live->entries, sky_str(id));
+  if (entry != NULL)
+    entry->telling = false;
+  pthread_mutex_unlock(&live->mutex);
 }
 
 common_DeliveryStage live_stage(Live *live, const char *id) {

@@ -22,8 +22,17 @@ void live_destroy(Live *live);
 /* A delivery has changed (or was loaded): watchers are told when the change is news; a final one is forgotten. */
 void live_change(Live *live, const DeliveryDocument *document);
 
-/* False when the delivery is not known here: load it, call live_change() and try again. */
-bool live_position(Live *live, const events_DronePositionChanged *event, const EtaModel *model);
+typedef enum LivePosition {
+  LIVE_STRANGER, /* the delivery is not known here: load it, call live_change() and try again */
+  LIVE_TAKEN,
+  LIVE_ETA_NEWS, /* and the arrival has moved so far that it should be told: do, and call live_eta_told() */
+} LivePosition;
+
+/* *ret: with LIVE_ETA_NEWS, which no further position gives until live_eta_told(). */
+LivePosition live_position(Live *live, const events_DronePositionChanged *event, const EtaModel *model,
+                           DeliveryEstimate *ret);
+/* The news was told, or could not be: then it is news again. The estimate told is taken from live_change(). */
+void live_eta_told(Live *live, const char *id);
 
 /* The stage that the delivery has reached at least; UNSPECIFIED when it is not known here. Saves asking the store about
  * old news. */

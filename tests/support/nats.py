@@ -1,4 +1,4 @@
-"""Listens on a NATS server, with nothing but its text protocol (https://docs.nats.io/reference/reference-protocols/nats-protocol)."""
+"""Listens and speaks on a NATS server, with nothing but its text protocol (https://docs.nats.io/reference/reference-protocols/nats-protocol)."""
 
 import socket
 import threading
@@ -36,3 +36,12 @@ class Listener:
 
     def close(self) -> None:
         self._socket.close()
+
+
+def publish(port: int, subject: str, payload: bytes) -> None:
+    """One message without reply, at the server when this returns."""
+    with socket.create_connection(("127.0.0.1", port), timeout=5) as connection, connection.makefile("rb") as reader:
+        reader.readline()  # INFO
+        connection.sendall(b'CONNECT {"verbose":false}\r\nPUB %s %d\r\n%s\r\nPING\r\n' % (subject.encode(), len(payload), payload))
+        while not reader.readline().startswith(b"PONG"):
+            pass

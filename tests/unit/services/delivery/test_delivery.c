@@ -291,6 +291,76 @@ START_TEST(rescheduling_refuses_wrong_masks_missing_places_and_late_changes) {
 }
 END_TEST
 
+static size_t estimate_says(int64_t pickup_ms, int64_t dropoff_ms) {
+  const DeliveryEstimate now = {.pickup_ms = pickup_ms, .dropoff_ms = dropoff_ms, .confidence = 0.9};
+  DeliveryDecision decision;
+  ck_assert_ptr_null(delivery_estimate(document, &now, &work, &decision));
+  if (decision.count > 0)
+    take(&decision);
+  return decision.count;
+}
+
+static int64_t told_arrival_ms(void) {
+  return sky_timestamp_ms(document->delivery->status->delivery_eta->time);
+}
+
+START_TEST(an_arrival_that_moves_far_is_told_once) {
+  put();
+  hear(common_MISSION_PHASE_TO_PICKUP);
+  const uint64_t stages = document->delivery->status->version;
+  const int64_t first_ms = told_arrival_ms();
+  ck_assert_uint_eq(estimate_says(work.now_ms + 1000, first_ms + 59000), 0);
+  ck_assert_int_eq(told_arrival_ms(), first_ms);
+  const int64_t later_ms = first_ms + 300000;
+  ck_assert_uint_eq(estimate_says(work.now_ms + 1000, later_ms), 1);
+  ck_assert_int_eq(told_arrival_ms(), later_ms);
+  ck_assert_int_eq(sky_timestamp_ms(document->delivery->status->pickup_eta->time), work.now_ms + 1000);
+  ck_assert_uint_eq(estimate_says(work.now_ms + 1000, later_ms), 0);
+  ck_assert_uint_eq(estimate_says(work.now_ms + 1000, first_ms), 1); /* earlier is news as well */
+  ck_assert_uint_eq(document->delivery->status->version, stages);
+}
+END_TEST
+
+START_TEST(a_long_flight_may_move_by_a_tenth_before_it_is_news) {
+  const int64_t now_ms = work.now_ms, hour_ms = 3600000;
+  ck_assert(!delivery_arrival_is_news(now_ms + hour_ms, now_ms + hour_ms + 120000, now_ms));
+  ck_assert(delivery_arrival_is_news(now_ms + hour_ms, now_ms + hour_ms + 420000, now_ms));
+  ck_assert(delivery_arrival_is_news(now_ms + 120000, now_ms + 180000, now_ms));
+  ck_assert(!delivery_arrival_is_news(0, now_ms, now_ms)); /* nothing was told that could have moved */
+}
+END_TEST
+
+START_TEST(news_of_the_arrival_says_what_was_told_and_who_is_told) {
+  DeliveryDecision decision;
+  put();
+  document->delivery->order->notify = common_NotifyTargets_create(&arena);
+  const DeliveryEstimate now = {.pickup_ms = work.now_ms, .dropoff_ms = told_arrival_ms() + 600000, .confidence = 0.5};
+  const common_Eta *before = document->delivery->status->delivery_eta;
+  ck_assert_ptr_null(delivery_estimate(document, &now, &work, &decision));
+  ck_assert_uint_eq(decision.count, 1);
+  ck_assert_ptr_eq(decision.events[0].type, &events_EtaChanged_event);
+  const events_EtaChanged *event = (const events_EtaChanged *)decision.events[0].event;
+  ck_assert_ptr_eq(event->delivery_eta_before, before);
+  ck_assert_int_eq(sky_timestamp_ms(event->delivery_eta_after->time), now.dropoff_ms);
+  ck_assert_double_eq(event->delivery_eta_after->confidence, 0.5);
+  ck_assert_str_eq(event->owner_id, "acme");
+  ck_assert_str_eq(event->drone_id, "drone-1");
+  ck_assert_ptr_eq(event->notify, document->delivery->order->notify);
+  ck_assert_uint_eq(event->version, (uint64_t)document->log_version + 1);
+}
+END_TEST
+
+START_TEST(what_is_picked_up_or_over_has_no_such_estimate) {
+  put();
+  hear(common_MISSION_PHASE_PICKED_UP);
+  const int64_t pickup_ms = sky_timestamp_ms(document->delivery->status->pickup_eta->time);
+  ck_assert_uint_eq(estimate_says(pickup_ms + 99000, told_arrival_ms() + 300000), 1);
+  ck_assert_int_eq(sky_timestamp_ms(document->delivery->status->pickup_eta->time), pickup_ms);
+  hear(common_MISSION_PHASE_DELIVERED);
+  ck_assert_uint_eq(estimate_says(0, told_arrival_ms() + 300000), 0);
+}
+END_TEST
+
 SKY_CHECK_MAIN_WITH("delivery/delivery", setup, teardown, a_put_delivery_has_estimates_and_the_length_of_its_way,
                     the_same_put_again_changes_nothing_and_another_is_a_conflict,
                     progress_goes_through_the_stages_to_the_end, repeats_and_old_news_change_nothing,
@@ -299,4 +369,7 @@ SKY_CHECK_MAIN_WITH("delivery/delivery", setup, teardown, a_put_delivery_has_est
                     cancelling_works_until_pickup_and_twice_is_once, cancelling_after_pickup_is_refused,
                     a_delivery_cancelled_before_it_was_put_never_comes_to_life,
                     rescheduling_changes_only_what_the_mask_names_and_once, rescheduling_may_bring_another_drone,
-                    rescheduling_refuses_wrong_masks_missing_places_and_late_changes)
+                    rescheduling_refuses_wrong_masks_missing_places_and_late_changes,
+                    an_arrival_that_moves_far_is_told_once, a_long_flight_may_move_by_a_tenth_before_it_is_news,
+                    news_of_the_arrival_says_what_was_told_and_who_is_told,
+                    what_is_picked_up_or_over_has_no_such_estimate)

@@ -1,0 +1,59 @@
+"""A delivery service of its own with a real broker; drones are what the test publishes for them."""
+
+import urllib.error
+import urllib.request
+import uuid
+from datetime import datetime, timezone
+
+from support.contracts import Client, decode, message
+from support.nats import Listener, publish
+from support.programs import nats_server, service
+from support.waiting import eventually
+
+PICKUP = {"latitude": 47.60, "longitude": -122.30}
+DROPOFF = {"latitude": 47.70, "longitude": -122.30}  # 11 km to the north
+
+
+class Deliveries:
+    def __init__(self, folder):
+        self.nats = nats_server(folder).start()
+        self.program = service("delivery", self.nats, folder, SKY_LOG_LEVEL="warn").start()
+        self.client = Client(f"127.0.0.1:{self.program.port}", "fabrikam.delivery.v1.DeliveryService")
+        eventually(self._is_ready, 20)
+
+    def _is_ready(self) -> bool:
+        try:
+            return urllib.request.urlopen(f"http://{self.program.environment['SKY_ADMIN']}/readyz", timeout=2).status == 200
+        except (urllib.error.URLError, OSError):
+            return False
+
+    def listen(self, event: str) -> Listener:
+        return Listener(self.nats.port, f"fab.delivery.{event}.v1.>")
+
+    def put(self) -> str:
+        """A delivery whose drone is at the pickup; its id."""
+        id = str(uuid.uuid4())
+        self.client.call("PutDelivery", {"id": id, "packageId": id, "droneId": "drone-1", "droneLocation": PICKUP, "order": {
+            "ownerId": "acme", "pickupLocation": PICKUP, "dropoffLocation": DROPOFF, "packageInfo": {"weightKg": 1},
+            "notify": {"email": "box@example.org"}}})
+        return id
+
+    def report(self, id: str, location: dict, north_mps: float) -> None:
+        """What the drone scheduler tells of the drone's position."""
+        position = {"eventId": str(uuid.uuid4()), "droneId": "drone-1", "deliveryId": id, "location": location, "phase": "MISSION_PHASE_TO_PICKUP",
+                    "velocity": {"northMps": north_mps}, "occurTime": datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")}
+        payload = message("fabrikam.events.v1.DronePositionChanged", position).SerializeToString()
+        publish(self.nats.port, "fab.dronescheduler.drone_position_changed.v1.drone-1", payload)
+
+    def status(self, id: str) -> dict:
+        return self.client.call("GetStatus", {"id": id})["status"]
+
+    def stop(self) -> None:
+        self.client.close()
+        code = self.program.stop()
+        self.nats.stop()
+        assert code == 0, self.program.log.read_text()[-3000:]
+
+
+def events(listener: Listener, name: str) -> list[dict]:
+    return [decode(f"fabrikam.events.v1.{name}", payload) for _, payload in list(listener.messages)]
