@@ -70,7 +70,7 @@ SkyStatus rpc_soak(Interop *interop) {
 SkyStatus channel_soak(Interop *interop) {
   for (int i = 0; i < SOAK_CHANNELS; i++) {
     SkyClient *client = NULL;
-    SKY_TRY(sky_client_create(interop->rpc, &(SkyClientOptions){.target = interop->target}, &client));
+    SKY_TRY(sky_client_create(interop->rpc, &interop->options, &client));
     SkyStatus status = soak_once(interop, client);
     sky_client_destroy(client);
     if (status != SKY_OK)

@@ -1,7 +1,7 @@
 /*
  * gRPC's interoperability tests as a client on lib/sky/rpc. Usage:
- *   interop-client --server_host=127.0.0.1 --server_port=N --test_case=NAME[,NAME...]
- * Says of each case how it went; exits with 1 when any has failed.
+ *   interop-client --server_host=127.0.0.1 --server_port=N --test_case=NAME[,NAME...] [--ca_file=PEM
+ * --server_host_override=NAME] Says of each case how it went; exits with 1 when any has failed.
  *
  * https://github.com/grpc/grpc/blob/master/doc/interop-test-descriptions.md
  */
@@ -96,15 +96,18 @@ static bool run_cases(Interop *interop, const char *names) {
   return run_case(interop, rest) && passed;
 }
 
-static SkyStatus run(const char *target, const char *names, bool *ret_passed) {
-  Interop interop = {.target = target};
+static SkyStatus run(SkyClientOptions options, const char *ca, const char *names, bool *ret_passed) {
+  Interop interop = {.options = options};
   sky_arena_init(&interop.arena, ARENA_BYTES);
   SkyStatus status = sky_rpc_create(NULL, &interop.rpc);
+  if (status == SKY_OK && *ca != '\0')
+    status = sky_tls_create(&(SkyTlsOptions){.ca = ca}, &interop.options.tls);
   if (status == SKY_OK)
-    status = sky_client_create(interop.rpc, &(SkyClientOptions){.target = target}, &interop.client);
+    status = sky_client_create(interop.rpc, &interop.options, &interop.client);
   if (status == SKY_OK)
     *ret_passed = run_cases(&interop, names);
   sky_client_destroy(interop.client);
+  sky_tls_unref(interop.options.tls);
   sky_rpc_destroy(interop.rpc);
   sky_arena_finish(&interop.arena);
   return status;
@@ -123,7 +126,9 @@ int main(int argc, char **argv) {
   char target[ADDRESS_BYTES];
   bool passed = false;
   snprintf(target, sizeof(target), "%s:%s", option(argc, argv, "--server_host="), option(argc, argv, "--server_port="));
-  SkyStatus status = run(target, option(argc, argv, "--test_case="), &passed);
+  const char *name = option(argc, argv, "--server_host_override=");
+  const SkyClientOptions options = {.target = target, .tls_server_name = *name != '\0' ? name : NULL};
+  SkyStatus status = run(options, option(argc, argv, "--ca_file="), option(argc, argv, "--test_case="), &passed);
   if (status != SKY_OK)
     fprintf(stderr, "interop-client: %s\n", sky_status_message(status));
   sky_status_free(status);

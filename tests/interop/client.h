@@ -5,7 +5,7 @@
 
 typedef struct Interop {
   SkyRpc *rpc;
-  const char *target;
+  SkyClientOptions options; /* for further clients like this one */
   SkyClient *client;
   SkyArena arena; /* reset before each case */
 } Interop;

@@ -139,11 +139,14 @@ static const testing_TestServiceHandlers handlers = {
 
 /* --- the program --- */
 
-static SkyStatus start(SkyRpc *rpc, SkyTimers *timers, const char *port, SkyServer **ret) {
+typedef struct Settings {
   char address[32];
+  SkyTlsOptions tls; /* no certificate: plain text */
+} Settings;
+
+static SkyStatus start(SkyRpc *rpc, SkyTimers *timers, const Settings *settings, SkyTls *tls, SkyServer **ret) {
   SkyServer *server = NULL;
-  snprintf(address, sizeof(address), "127.0.0.1:%s", port);
-  SKY_TRY(sky_server_create(rpc, &(SkyServerOptions){.listen = address}, &server));
+  SKY_TRY(sky_server_create(rpc, &(SkyServerOptions){.listen = settings->address, .tls = tls}, &server));
   SkyStatus status = sky_server_add(server, testing_TestService_bind(&handlers, timers));
   if (status == SKY_OK)
     status = sky_server_start(server);
@@ -154,36 +157,54 @@ static SkyStatus start(SkyRpc *rpc, SkyTimers *timers, const char *port, SkyServ
   return status;
 }
 
-static SkyStatus serve(const char *port, const sigset_t *ends) {
+static SkyStatus serve(const Settings *settings, const sigset_t *ends) {
   SkyRpc *rpc = NULL;
   SkyTimers *timers = NULL;
+  SkyTls *tls = NULL;
   SkyServer *server = NULL;
   int number;
   SkyStatus status = sky_rpc_create(NULL, &rpc);
   if (status == SKY_OK)
     status = sky_timers_create(MAX_TIMERS, &timers);
+  if (status == SKY_OK && settings->tls.certificate != NULL)
+    status = sky_tls_create(&settings->tls, &tls);
   if (status == SKY_OK)
-    status = start(rpc, timers, port, &server);
+    status = start(rpc, timers, settings, tls, &server);
   if (status == SKY_OK)
     sigwait(ends, &number);
   sky_server_destroy(server);
+  sky_tls_unref(tls);
   sky_timers_destroy(timers);
   sky_rpc_destroy(rpc);
   return status;
 }
 
-int main(int argc, char **argv) {
-  static const char port_option[] = "--port=";
-  if (argc != 2 || strncmp(argv[1], port_option, strlen(port_option)) != 0) {
-    fprintf(stderr, "usage: %s --port=N\n", argv[0]);
-    return EXIT_FAILURE;
+static SkyStatus read_settings(Settings *settings, char **arguments) {
+  static const char port[] = "--port=", certificate[] = "--tls_cert_file=", key[] = "--tls_key_file=";
+  for (; *arguments != NULL; arguments++) {
+    const SkyStr argument = sky_str(*arguments);
+    if (sky_str_starts_with(argument, SKY_STR("--port=")))
+      snprintf(settings->address, sizeof(settings->address), "127.0.0.1:%s", *arguments + strlen(port));
+    else if (sky_str_starts_with(argument, SKY_STR("--tls_cert_file=")))
+      settings->tls.certificate = *arguments + strlen(certificate);
+    else if (sky_str_starts_with(argument, SKY_STR("--tls_key_file=")))
+      settings->tls.key = *arguments + strlen(key);
+    else
+      return SKY_INVALID_ARGUMENT("%s is no option of this program", *arguments);
   }
+  return SKY_OK;
+}
+
+int main(int argc, char **argv) {
+  Settings settings = {.address = "127.0.0.1:0"};
   sigset_t ends;
   sigemptyset(&ends);
   sigaddset(&ends, SIGTERM);
   sigaddset(&ends, SIGINT);
   pthread_sigmask(SIG_BLOCK, &ends, NULL); /* before threads start: they inherit it */
-  SkyStatus status = serve(argv[1] + strlen(port_option), &ends);
+  SkyStatus status = read_settings(&settings, argv + 1);
+  if (status == SKY_OK)
+    status = serve(&settings, &ends);
   if (status == SKY_OK)
     return EXIT_SUCCESS;
   fprintf(stderr, "interop-server: %s\n", sky_status_message(status));

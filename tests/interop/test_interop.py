@@ -73,9 +73,9 @@ def servers(tmp_path_factory):
     assert all(code == 0 for kind, code in codes.items() if kind != "go"), codes
 
 
-def run_client(kind: str, port: int, cases: tuple[str, ...]) -> dict[str, str]:
+def run_client(kind: str, port: int, cases: tuple[str, ...], *options: str) -> dict[str, str]:
     """What each case says of itself."""
-    command = [*CLIENTS[kind], "--server_host=127.0.0.1", f"--server_port={port}", f"--test_case={','.join(cases)}"]
+    command = [*CLIENTS[kind], "--server_host=127.0.0.1", f"--server_port={port}", f"--test_case={','.join(cases)}", *options]
     done = subprocess.run(command, env={**os.environ, "GRPC_GO_LOG_SEVERITY_LEVEL": "error"}, capture_output=True, text=True, timeout=120, check=False)
     said = done.stdout + done.stderr
     if kind == "go":  # one case, whose end is the exit code
@@ -121,3 +121,35 @@ def test_what_travels_compressed(servers, client: str, server: str, case: str):
     requests, responses = tap.close()
     assert said == {case: "passed"}
     assert ([compressed for compressed, _ in requests], [compressed for compressed, _ in responses]) == ON_THE_WIRE[client, server, case]
+
+
+# ---- TLS ----
+
+TLS_CASES = ("empty_unary", "large_unary", "ping_pong", "cancel_after_first_response", "channel_soak")
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory) -> Path:
+    """Certificate and key for the name localhost, which is its own CA."""
+    folder = tmp_path_factory.mktemp("tls")
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj", "/CN=localhost",
+                    "-addext", "subjectAltName=DNS:localhost", "-keyout", str(folder / "key.pem"), "-out", str(folder / "cert.pem")],
+                   check=True, capture_output=True)
+    return folder
+
+
+@pytest.mark.parametrize(("client", "server"), [pair for pair in PAIRS if "python" not in pair])
+def test_with_tls(certificate: Path, tmp_path: Path, client: str, server: str):
+    port = free_port()
+    tls = [f"--tls_cert_file={certificate}/cert.pem", f"--tls_key_file={certificate}/key.pem", *(["--use_tls"] if server == "go" else [])]
+    program = Program([*SERVERS[server](port), *tls], {}, tmp_path, "server", port).start()
+    try:
+        trust = [f"--ca_file={certificate}/cert.pem", "--server_host_override=localhost", *(["--use_tls", "--use_test_ca"] if client == "go" else [])]
+        said = {}
+        for cases in [(case,) for case in TLS_CASES] if client == "go" else [TLS_CASES]:
+            said |= run_client(client, port, cases, *trust)
+        plain = run_client(client, port, ("empty_unary",))
+    finally:
+        program.stop()
+    assert said == dict.fromkeys(TLS_CASES, "passed")
+    assert plain["empty_unary"] != "passed"
