@@ -77,11 +77,11 @@ static bool run_case(Interop *interop, SkyStr name) {
   const InteropCase run = find_case(name);
   sky_arena_reset(&interop->arena);
   SkyStatus status = run != NULL ? run(interop) : SKY_UNIMPLEMENTED("no such case");
-  printf("%.*s: %s%s%s\n", SKY_STR_ARGS(name),
-         status == SKY_OK ? "passed" : "FAILED: ", status == SKY_OK ? "" : sky_code_name(sky_status_code(status)),
-         status == SKY_OK ? "" : " ");
-  if (status != SKY_OK)
-    printf("  %s\n", sky_status_message(status));
+  printf("%.*s: ", (int)name.size, name.data);
+  if (status == SKY_OK)
+    printf("passed\n");
+  else
+    printf("FAILED: %s\n  %s\n", sky_code_name(sky_status_code(status)), sky_status_message(status));
   fflush(stdout);
   const bool passed = status == SKY_OK;
   sky_status_free(status);
