@@ -146,6 +146,44 @@ START_TEST(an_open_call_does_not_end_because_the_connection_was_waited_for) {
 }
 END_TEST
 
+/* ---- connections that end while calls are made ---- */
+
+static void *call_until(void *user) {
+  const int64_t *end_ms = user;
+  SkyArena own;
+  size_t failures = 0;
+  sky_arena_init(&own, 1 << 20);
+  while (now_ms() < *end_ms) {
+    Sky__Test__V1__Echo request = SKY__TEST__V1__ECHO__INIT;
+    ProtobufCMessage *response = NULL;
+    SkyStatus status = sky_client_call(client, &echo_methods[ECHO_WORKER], NULL, &request.base, &own, &response);
+    failures += status != SKY_OK;
+    sky_status_free(status);
+    sky_arena_reset(&own);
+  }
+  sky_arena_finish(&own);
+  return (void *)failures;
+}
+
+START_TEST(connections_that_end_by_their_age_lose_no_call) {
+  pthread_t threads[4];
+  int64_t end_ms = now_ms() + 1500;
+  ck_assert_ptr_null(
+      sky_server_create(rpc, &(SkyServerOptions){.listen = address, .max_connection_age_ms = 50}, &late));
+  ck_assert_ptr_null(sky_server_add(late, echo_service_binding(&service)));
+  ck_assert_ptr_null(sky_server_start(late));
+  create_client(20000);
+  for (int i = 0; i < 4; i++)
+    pthread_create(&threads[i], NULL, call_until, &end_ms);
+  for (int i = 0; i < 4; i++) {
+    void *failures = NULL;
+    pthread_join(threads[i], &failures);
+    ck_assert_ptr_null(failures);
+  }
+  ck_assert_uint_gt(sky_server_stats(late).succeeded, 20);
+}
+END_TEST
+
 START_TEST(a_client_is_destroyed_while_calls_wait) {
   Outcome outcomes[3] = {0};
   create_client(SKY_WAIT_UNTIL_DEADLINE);
@@ -164,4 +202,4 @@ SKY_CHECK_MAIN_WITH("rpc/connect", setup_without_server, teardown_all, a_call_wa
                     a_stream_waits_for_a_server_that_comes, a_call_waits_no_longer_than_it_may,
                     the_deadline_ends_the_waiting_too, a_call_may_be_more_patient_than_its_client,
                     an_open_call_does_not_end_because_the_connection_was_waited_for,
-                    a_client_is_destroyed_while_calls_wait)
+                    connections_that_end_by_their_age_lose_no_call, a_client_is_destroyed_while_calls_wait)
