@@ -9,7 +9,7 @@
 #include <sky/core/time.h>
 #include <sky/rpc/raw.h>
 
-enum { MAX_REQUEST_MEMORY = 64 << 20 };
+enum { MAX_REQUEST_MEMORY = 64 << 20, LOOK_MS = 50 };
 
 typedef struct Hedge {
   SkyClient *client;
@@ -25,6 +25,7 @@ typedef struct Hedge {
   SkyCancelListener listener;
   SkyTag posted;
   SkyTimer timer;         /* for the next attempt */
+  int64_t next_ns;        /* when it is due */
   unsigned started, open; /* attempts */
   bool ended;             /* the caller has its answer */
   SkyStatus failure;      /* the last one that is not final */
@@ -165,10 +166,26 @@ static void end(Hedge *hedge, SkyStatus status, const ProtobufCMessage *response
 
 static void attempt_done(void *user, SkyStatus status, const ProtobufCMessage *response);
 
-static void schedule_attempt(Hedge *hedge, int64_t delay_ms) {
-  const int64_t at_ns = sky_clock_monotonic_ns(sky_clock_system_borrow()) + delay_ms * SKY_NS_PER_MS;
-  const int64_t by_ns = hedge->context.deadline_ns;
-  sky_status_free(sky_timer_heap_add(&hedge->client->rpc->timers, &hedge->timer, at_ns < by_ns ? at_ns : by_ns));
+static int64_t now_ns(void) {
+  return sky_clock_monotonic_ns(sky_clock_system_borrow());
+}
+
+static int64_t earlier(int64_t a, int64_t b) {
+  return a < b ? a : b;
+}
+
+/* An open attempt ends when the call is cancelled; without one we look now and then. False without memory. */
+static bool set_timer(Hedge *hedge) {
+  const int64_t at_ns = hedge->open > 0 ? hedge->next_ns : earlier(hedge->next_ns, now_ns() + LOOK_MS * SKY_NS_PER_MS);
+  SkyStatus status = sky_timer_heap_add(&hedge->client->rpc->timers, &hedge->timer, at_ns);
+  const bool set = status == SKY_OK;
+  sky_status_free(status);
+  return set;
+}
+
+static bool schedule_attempt(Hedge *hedge, int64_t delay_ms) {
+  hedge->next_ns = earlier(now_ns() + delay_ms * SKY_NS_PER_MS, hedge->context.deadline_ns);
+  return set_timer(hedge);
 }
 
 /* The hedge may be gone when this returns. */
@@ -176,7 +193,7 @@ static void start_attempt(Hedge *hedge) {
   hedge->started++;
   hedge->open++;
   if (hedge->started < hedge->client->hedging.max_attempts)
-    schedule_attempt(hedge, hedge->client->hedging.delay_ms);
+    (void)schedule_attempt(hedge, hedge->client->hedging.delay_ms);
   sky_client_call_once_async(hedge->client, hedge->method, &hedge->context, hedge->request, attempt_done, hedge);
 }
 
@@ -186,23 +203,37 @@ static SkyStatus take_failure(Hedge *hedge) {
   return failure;
 }
 
-static void time_for_attempt(void *user) {
-  Hedge *hedge = user;
-  if (sky_retry_budget_take(&hedge->client->hedging_budget)) {
-    start_attempt(hedge);
-  } else if (hedge->open == 0) {
-    end(hedge, take_failure(hedge), NULL);
-    free_when_done(hedge);
-  }
+static void give_up(Hedge *hedge) {
+  end(hedge, take_failure(hedge), NULL);
+  free_when_done(hedge);
 }
 
-/* Tries the next attempt at once, or when the server has said; ends when none is left. Takes the status. */
+/* The call is to be ended: an attempt that is begun now says why. */
+static bool is_given_up(const Hedge *hedge) {
+  pthread_mutex_lock(&hedge->client->lock);
+  const bool closing = hedge->client->closing;
+  pthread_mutex_unlock(&hedge->client->lock);
+  return closing || sky_cancel_is_set(hedge->context.cancel);
+}
+
+static void time_for_attempt(void *user) {
+  Hedge *hedge = user;
+  const bool given_up = is_given_up(hedge);
+  if (now_ns() < hedge->next_ns && !given_up && set_timer(hedge))
+    return;
+  if (given_up || sky_retry_budget_take(&hedge->client->hedging_budget))
+    start_attempt(hedge);
+  else if (hedge->open == 0)
+    give_up(hedge);
+}
+
+/* Tries the next attempt at once, or when the server has said. Takes the status. */
 static void fail_over(Hedge *hedge, SkyStatus status) {
   const int64_t pushback_ms = sky_status_retry_after_ms(status);
   sky_status_free(hedge->failure);
   hedge->failure = status;
-  if (hedge->started < hedge->client->hedging.max_attempts)
-    schedule_attempt(hedge, pushback_ms > 0 ? pushback_ms : 0);
+  if (!schedule_attempt(hedge, pushback_ms > 0 ? pushback_ms : 0) && hedge->open == 0)
+    end(hedge, take_failure(hedge), NULL);
 }
 
 static void attempt_done(void *user, SkyStatus status, const ProtobufCMessage *response) {
@@ -212,8 +243,10 @@ static void attempt_done(void *user, SkyStatus status, const ProtobufCMessage *r
     sky_status_free(status);
   else if (is_final(hedge, status))
     end(hedge, status, response);
-  else
+  else if (hedge->started < hedge->client->hedging.max_attempts)
     fail_over(hedge, status);
+  else
+    sky_status_free(status); /* others are open */
   free_when_done(hedge);
 }
 

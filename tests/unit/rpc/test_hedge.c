@@ -6,14 +6,19 @@
 
 #include <sky/core/time.h>
 
-static atomic_int attempts, failing; /* of the server: seen; still to fail with UNAVAILABLE */
+static _Atomic int64_t retry_after_ms; /* told with a failure, when it is not 0 */
+static atomic_int attempts, failing;   /* of the server: seen; still to fail with UNAVAILABLE */
 
 static SkyStatus fail_some(void *self, SkyCall *call, const ProtobufCMessage *request) {
   SkyStr value;
   atomic_fetch_add(&attempts, 1);
   if (sky_call_metadata(call, "x-must-be-bin", &value))
     ck_assert(value.size == 3 && memcmp(value.data, "a\0b", 3) == 0);
-  return atomic_fetch_sub(&failing, 1) > 0 ? SKY_UNAVAILABLE("trouble") : SKY_OK;
+  if (atomic_fetch_sub(&failing, 1) <= 0)
+    return SKY_OK;
+  SkyStatus status = SKY_UNAVAILABLE("trouble");
+  return atomic_load(&retry_after_ms) != 0 ? sky_status_with_retry_after_ms(status, atomic_load(&retry_after_ms))
+                                           : status;
 }
 
 static void start(int fail, SkyHedgingPolicy hedging, unsigned max_tokens) {
@@ -125,6 +130,46 @@ START_TEST(the_callers_cancellation_reaches_all_attempts) {
 }
 END_TEST
 
+START_TEST(the_server_tells_when_the_next_attempt_may_come) {
+  start(1, slow, 0);
+  atomic_store(&retry_after_ms, 150);
+  const int64_t begun_ns = sky_clock_monotonic_ns(sky_clock_system_borrow());
+  ck_assert_ptr_null(call_method(ECHO_INLINE, NULL, "x", NULL));
+  ck_assert_int_ge(sky_clock_monotonic_ns(sky_clock_system_borrow()) - begun_ns, 149 * SKY_NS_PER_MS);
+  ck_assert_int_eq(atomic_load(&attempts), 2);
+}
+END_TEST
+
+START_TEST(a_call_between_attempts_is_cancelled_too) {
+  Outcome outcome = {0};
+  SkyContext context = sky_context_background();
+  context.cancel = sky_cancel_create();
+  start(1, slow, 0);
+  atomic_store(&retry_after_ms, 15000);
+  call_deferred(&context, &outcome);
+  SKY_CHECK_EVENTUALLY(atomic_load(&attempts) == 1);
+  sky_cancel_trigger(context.cancel);
+  SKY_CHECK_EVENTUALLY(atomic_load(&outcome.done));
+  ck_assert_int_eq(outcome.code, SKY_CODE_CANCELLED);
+  ck_assert_int_eq(atomic_load(&attempts), 1);
+  sky_cancel_unref(context.cancel);
+}
+END_TEST
+
+START_TEST(a_client_is_destroyed_with_a_call_between_attempts) {
+  Outcome outcome = {0};
+  start(1, slow, 0);
+  atomic_store(&retry_after_ms, 15000);
+  call_deferred(NULL, &outcome);
+  SKY_CHECK_EVENTUALLY(sky_server_stats(server).failed == 1);
+  const int64_t begun_ns = sky_clock_monotonic_ns(sky_clock_system_borrow());
+  sky_client_destroy(client);
+  client = NULL;
+  ck_assert(atomic_load(&outcome.done));
+  ck_assert_int_lt(sky_clock_monotonic_ns(sky_clock_system_borrow()) - begun_ns, 10 * SKY_NS_PER_S);
+}
+END_TEST
+
 START_TEST(the_deadline_is_that_of_the_whole_call) {
   const SkyContext background = sky_context_background();
   const SkyContext context = sky_context_with_timeout_ms(&background, 100);
@@ -188,5 +233,7 @@ SKY_CHECK_MAIN_WITH("rpc/hedge", NULL, teardown, the_first_answer_counts_and_the
                     a_quick_answer_needs_one_attempt, a_failure_starts_the_next_attempt_at_once,
                     when_all_attempts_fail_so_does_the_call, a_final_failure_ends_the_call,
                     what_may_not_be_made_twice_is_not_hedged, the_callers_cancellation_reaches_all_attempts,
-                    the_deadline_is_that_of_the_whole_call, the_budget_bounds_the_attempts,
-                    a_client_is_destroyed_with_hedged_calls_open, many_threads_hedge_at_once)
+                    the_server_tells_when_the_next_attempt_may_come, a_call_between_attempts_is_cancelled_too,
+                    a_client_is_destroyed_with_a_call_between_attempts, the_deadline_is_that_of_the_whole_call,
+                    the_budget_bounds_the_attempts, a_client_is_destroyed_with_hedged_calls_open,
+                    many_threads_hedge_at_once)
