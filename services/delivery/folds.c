@@ -4,7 +4,7 @@
 
 #include <sky/core/map.h>
 
-enum { MAX_FOLDS = 65536, KEPT_FOLDS = 2048, FOLD_ARENA_BYTES = 4 << 20 };
+enum { MAX_FOLDS = 65536, KEPT_FOLDS = 1024, FOLD_ARENA_BYTES = 4 << 20 };
 
 struct DeliveryFolds {
   pthread_mutex_t mutex;
