@@ -13,7 +13,42 @@ static SkyStatus echo(void *self, SkyCall *call, const bench_EchoRequest *reques
   return SKY_OK;
 }
 
-static const bench_EchoServiceHandlers handlers = {.echo = echo};
+/* --- streams --- */
+
+typedef struct Repeat {
+  bench_EchoResponse message;
+  uint32_t left;
+} Repeat;
+
+/* Writes until all is written or the queue is full; then it is called again when there is room. */
+static void write_more(void *user, SkyCall *call) {
+  Repeat *repeat = user;
+  for (; repeat->left > 0; repeat->left--) {
+    SkyStatus status = bench_EchoService_repeat_write(call, &repeat->message);
+    if (sky_status_take(&status, SKY_CODE_RESOURCE_EXHAUSTED)) {
+      sky_call_on_writable(call, write_more, repeat);
+      return;
+    }
+    if (status != SKY_OK) {
+      sky_call_finish(call, status);
+      return;
+    }
+  }
+  sky_call_finish(call, SKY_OK);
+}
+
+static SkyStatus repeat(void *self, SkyCall *call, const bench_RepeatRequest *request) {
+  Repeat *repeat = sky_arena_alloc(sky_call_arena(call), sizeof(*repeat));
+  if (repeat == NULL)
+    return SKY_RESOURCE_EXHAUSTED("no memory for a stream");
+  *repeat = (Repeat){.message = bench_EchoResponse_INIT, .left = request->count};
+  repeat->message.text = request->text;
+  const SkyStatus deferred = sky_call_defer(call);
+  write_more(repeat, call);
+  return deferred;
+}
+
+static const bench_EchoServiceHandlers handlers = {.echo = echo, .work = echo, .repeat = repeat};
 
 static SkyStatus serve(SkyRpc *rpc, const char *listen, SkyServer **ret) {
   SkyServer *server = NULL;
@@ -49,7 +84,7 @@ int main(int argc, char **argv) {
 
   SkyRpc *rpc = NULL;
   SkyServer *server = NULL;
-  SkyStatus status = sky_rpc_create(&(SkyRpcOptions){.workers = 1}, &rpc);
+  SkyStatus status = sky_rpc_create(NULL, &rpc);
   if (!status)
     status = serve(rpc, argv[1], &server);
   if (status) {

@@ -16,7 +16,7 @@ DEBIAN = {
     ),
     "test": (),
     "lint": ("clang-format", "cppcheck"),
-    "bench": ("wrk",),
+    "bench": ("g++", "libgrpc++-dev", "protobuf-compiler-grpc", "wrk"),
     "ferretdb": (),
 }
 
@@ -32,7 +32,7 @@ VALIDATE_MODULE = "github.com/bufbuild/protovalidate@v1.2.2"
 GO_PROGRAMS = ("./ferretdb",)
 # grpc-go's side of the interoperability tests, at the version of gRPC in tools/go.mod.
 GO_INTEROP = ("google.golang.org/grpc/interop/client", "google.golang.org/grpc/interop/server")
-GO_PEERS = ("./bench/echo", "./bench/grpcgateway")
+GO_PEERS = ("./bench/echo", "./bench/grpcgateway", "./bench/load")
 
 
 @dataclass(frozen=True)

@@ -64,14 +64,14 @@ static void serve(BareServer *server) {
   }
 }
 
-void bare_server_run(const char *method, void (*ready)(int port, void *user), void *user) {
+void bare_server_run(const char *method, const char *listen, void (*ready)(int port, void *user), void *user) {
   grpc_init();
   BareServer server = {.server = grpc_server_create(NULL, NULL), .queue = grpc_completion_queue_create_for_next(NULL)};
   server.method =
       grpc_server_register_method(server.server, method, NULL, GRPC_SRM_PAYLOAD_READ_INITIAL_BYTE_BUFFER, 0);
   grpc_server_register_completion_queue(server.server, server.queue, NULL);
   grpc_server_credentials *credentials = grpc_insecure_server_credentials_create();
-  const int port = grpc_server_add_http2_port(server.server, "127.0.0.1:0", credentials);
+  const int port = grpc_server_add_http2_port(server.server, listen, credentials);
   grpc_server_credentials_release(credentials);
   grpc_server_start(server.server);
   ready(port, user);

@@ -4,5 +4,5 @@
  */
 #pragma once
 
-/* Listens on a free port, writes it to *ret_port before serving; serves until the process is ended. */
-void bare_server_run(const char *method, void (*ready)(int port, void *user), void *user);
+/* Tells ready() the port (0 when listen cannot be bound), then serves until the process is ended. */
+void bare_server_run(const char *method, const char *listen, void (*ready)(int port, void *user), void *user);

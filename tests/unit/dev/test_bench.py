@@ -4,7 +4,9 @@ import os
 import subprocess
 
 import pytest
-from dev.bench.measure import Result, Samples, cpu_seconds, family
+from dev.bench import echo, rpc
+from dev.bench.load import Measured, Shape
+from dev.bench.measure import Result, Samples, cpu_seconds, cpu_seconds_of_threads, family
 
 
 def test_a_target_is_met_or_missed_or_absent():
@@ -51,3 +53,48 @@ def test_percentages_of_wrk_are_read(tmp_path, monkeypatch):
     report = wrk.run("http://127.0.0.1:1/", 1, tmp_path, script="-- nothing")
     assert (report.rate, report.bad) == (pytest.approx(50), 1)
     assert (tmp_path / "wrk.lua").read_text().startswith("-- nothing")
+
+
+def test_cpu_time_of_threads_grows_with_work():
+    before = cpu_seconds_of_threads(os.getpid())
+    assert sum(range(1_000_000)) > 0
+    assert cpu_seconds_of_threads(os.getpid()) > before
+    assert cpu_seconds_of_threads(2**22 + 1) == 0
+
+
+def measured(server_us: float, client_us: float = 1.0) -> list[Measured]:
+    return [Measured(rate=1000.0, server_us=server_us, client_us=client_us, p50_us=10.0, p99_us=20.0)]
+
+
+def test_our_rpc_servers_must_beat_the_bare_core_by_ratio_and_every_peer():
+    row = {rpc.BARE: measured(20), rpc.INLINE: measured(21.9), rpc.WORKERS: measured(31), rpc.CPP: measured(30), rpc.GO: measured(50)}
+    verdicts = {result.name: result.met for result in rpc.server_results({"row": row})}
+    assert verdicts["rpc server, row: inline"] is True
+    assert verdicts["rpc server, row: workers"] is False  # the C++ peer needs less
+    assert verdicts["rpc server, row: inline / bare"] is True
+    assert verdicts["rpc server, row: workers / bare"] is None
+    assert verdicts["rpc server, row: grpc-go"] is None
+    slow = row | {rpc.INLINE: measured(22.1)}
+    assert {result.name: result.met for result in rpc.server_results({"row": slow})}["rpc server, row: inline / bare"] is False
+
+
+def test_our_rpc_client_must_beat_both_peers():
+    row = {rpc.INLINE: measured(1, 9.9), rpc.CPP: measured(1, 12), rpc.GO: measured(1, 10)}
+    verdicts = {result.name: result.met for result in rpc.client_results({"row": row})}
+    assert verdicts["rpc client, row: lib/sky/rpc"] is True
+    row[rpc.INLINE] = measured(1, 10.2)
+    assert rpc.client_results({"row": row})[0].met is False
+
+
+def test_the_target_of_the_echo_server_is_a_ratio_to_the_bare_core():
+    rows = {echo.BARE: measured(21.2), echo.INLINE: measured(25.9), echo.WORKERS: measured(40), echo.GO: measured(50)}
+    verdicts = {result.name: result.met for result in echo.results(rows)}
+    assert verdicts["echo, lib/sky/rpc inline / bare core"] is True
+    rows[echo.INLINE] = measured(26.1)
+    assert {result.name: result.met for result in echo.results(rows)}["echo, lib/sky/rpc inline / bare core"] is False
+
+
+def test_a_shape_says_its_calls_and_what_is_counted():
+    shape = Shape("Repeat", 64, 64, 100, 2500)
+    assert shape.operations == 160_000
+    assert shape.arguments("127.0.0.1:1", 6) == ["127.0.0.1:1", "6", "6", "Repeat", "100", "2500"]

@@ -1,5 +1,5 @@
-// Command echo is the peer in ./dev bench: the echo service of tests/bench/echo.proto on grpc-go. On the wire its messages are
-// those with one text of grpc.health.v1, which come generated.
+// Command echo is the peer in ./dev bench: the echo service of tests/bench/echo.proto on grpc-go. On the wire its messages with one
+// text are those of grpc.health.v1, and that with text and number one of descriptor.proto: they come generated.
 package main
 
 import (
@@ -10,6 +10,7 @@ import (
 
 	"google.golang.org/grpc"
 	message "google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/protobuf/types/descriptorpb"
 )
 
 func echo(_ any, ctx context.Context, decode func(any) error, _ grpc.UnaryServerInterceptor) (any, error) {
@@ -18,6 +19,20 @@ func echo(_ any, ctx context.Context, decode func(any) error, _ grpc.UnaryServer
 		return nil, err
 	}
 	return &message.HealthCheckRequest{Service: request.Service}, nil
+}
+
+func repeat(_ any, stream grpc.ServerStream) error {
+	request := new(descriptorpb.EnumValueDescriptorProto)
+	if err := stream.RecvMsg(request); err != nil {
+		return err
+	}
+	answer := &message.HealthCheckRequest{Service: request.GetName()}
+	for i := int32(0); i < request.GetNumber(); i++ {
+		if err := stream.SendMsg(answer); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func main() {
@@ -33,6 +48,7 @@ func main() {
 		ServiceName: "bench.v1.EchoService",
 		HandlerType: (*any)(nil),
 		Methods:     []grpc.MethodDesc{{MethodName: "Echo", Handler: echo}},
+		Streams:     []grpc.StreamDesc{{StreamName: "Repeat", Handler: repeat, ServerStreams: true}},
 	}, struct{}{})
 	log.Fatal(server.Serve(listener))
 }

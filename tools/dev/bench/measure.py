@@ -34,6 +34,17 @@ def cpu_seconds(pid: int) -> float:
     return total
 
 
+def cpu_seconds_of_threads(pid: int) -> float:
+    """The same of the process's living threads, to the nanosecond: ticks of 10 ms are too coarse for short measurements."""
+    total = 0
+    for task in Path(f"/proc/{pid}/task").glob("*/schedstat"):
+        try:
+            total += int(task.read_text().split()[0])
+        except OSError:
+            continue  # the thread is gone
+    return total / 1e9
+
+
 @dataclass
 class Samples:
     """One figure, measured in several rounds."""

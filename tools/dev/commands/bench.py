@@ -1,6 +1,7 @@
 """Measures, with CPU time per operation and latencies, beside peers in the same run, and says which targets were met:
 
-  echo        RPC echo server on lib/sky/rpc beside grpc-go
+  echo        RPC echo server on lib/sky/rpc beside the bare C core and grpc-go
+  rpc         unary calls and streams, few and many at once, servers and clients, beside the bare C core, gRPC C++ and grpc-go
   gateway     unary GET through the gateway beside grpc-gateway
   processes   start-up time and idle memory of each service
   main_job    accepted requests/s and completed workflows/s of the whole system
@@ -22,7 +23,7 @@ from dev.paths import BUILD, RUN, TOOLS_BIN
 from dev.term import Refusal, coloured, paint, say, step, table
 
 SUMMARY = "measure, beside peers"
-SUBJECTS = ("echo", "gateway", "processes", "main_job")
+SUBJECTS = ("echo", "rpc", "gateway", "processes", "main_job")
 _FOLDER = RUN / "bench"
 
 
