@@ -172,7 +172,8 @@ void sky_client_destroy(SkyClient *client) {
   while (client->open_count > 0 || client->wait_scheduled)
     pthread_cond_wait(&client->changed, &client->lock);
   pthread_mutex_unlock(&client->lock);
-  grpc_channel_destroy(client->channel); /* ends the watch */
+  sky_rpc_wait_for_io_thread(client->rpc); /* the callback of the last call may still run */
+  grpc_channel_destroy(client->channel);   /* ends the watch */
   pthread_mutex_lock(&client->lock);
   while (client->watching)
     pthread_cond_wait(&client->changed, &client->lock);

@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <dlfcn.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -169,6 +170,24 @@ static void destroy_poster(SkyRpc *rpc) {
 
 void sky_rpc_post(SkyRpc *rpc, SkyTag *tag) {
   sky_start_batch(rpc->poster, NULL, 0, tag);
+}
+
+typedef struct Passing {
+  SkyTag tag;
+  sem_t passed;
+} Passing;
+
+static void passed(SkyTag *tag, bool ok) {
+  sem_post(&SKY_CONTAINER(tag, Passing, tag)->passed);
+}
+
+void sky_rpc_wait_for_io_thread(SkyRpc *rpc) {
+  Passing passing = {.tag.complete = passed};
+  sem_init(&passing.passed, 0, 0);
+  sky_rpc_post(rpc, &passing.tag);
+  while (sem_wait(&passing.passed) != 0) { /* interrupted by a signal */
+  }
+  sem_destroy(&passing.passed);
 }
 
 static void queue_destroy(grpc_completion_queue *queue) {

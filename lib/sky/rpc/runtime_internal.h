@@ -49,6 +49,9 @@ bool sky_rpc_should_hand_over(const SkyRpc *rpc);
 /* Runs the task on the I/O thread, soon, in the order of handing over. */
 void sky_rpc_hand_over(SkyRpc *rpc, SkyIoTask *task);
 
+/* Returns when whatever the I/O thread was doing has ended. Not on the I/O thread itself. */
+void sky_rpc_wait_for_io_thread(SkyRpc *rpc);
+
 /* Deadlines: the core's monotonic clock is CLOCK_MONOTONIC, as ours is. INT64_MAX is "never" on both sides. */
 int64_t sky_ns_from_timespec(gpr_timespec time);
 gpr_timespec sky_timespec_from_ns(int64_t monotonic_ns);
