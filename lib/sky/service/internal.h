@@ -80,6 +80,7 @@ struct SkyService {
   SkyRpc *rpc;
   SkyTls *server_tls, *client_tls; /* NULL: plain text */
   SkyServer *server;
+  pthread_mutex_t probe_lock; /* held while /healthz looks at the server, and while it is taken away */
   SkyClient *peers[SKY_SERVICE_MAX_PEERS];
   SkyTasks tasks;
   SkyCheck checks[SKY_SERVICE_MAX_CHECKS];

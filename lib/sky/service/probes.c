@@ -5,17 +5,23 @@
 
 enum { STORE_TIMEOUT_MS = 500, SERVER_TIMEOUT_MS = 1000 };
 
+static SkyStatus probe_server(SkyService *service) {
+  SkyStatus status = SKY_OK;
+  pthread_mutex_lock(&service->probe_lock);
+  if (service->started && !service->stopping && service->server != NULL)
+    status = sky_server_probe(service->server, SERVER_TIMEOUT_MS);
+  pthread_mutex_unlock(&service->probe_lock);
+  return status;
+}
+
 /* What only a restart mends: no descriptors left, or a server that accepts no connection any more. */
 static int healthz(void *self, const SkyAdminRequest *request, SkyBuf *body, const char **content_type) {
-  const SkyService *service = self;
   const SkyDescriptorUse descriptors = sky_descriptors_count();
   if (descriptors.exhausted) {
     sky_buf_printf(body, "descriptors: %zu of %zu are in use\n", descriptors.used, descriptors.limit);
     return 503;
   }
-  SkyStatus status = service->started && !service->stopping && service->server != NULL
-                         ? sky_server_probe(service->server, SERVER_TIMEOUT_MS)
-                         : SKY_OK;
+  SkyStatus status = probe_server(self);
   sky_buf_printf(body, "%s\n", status == SKY_OK ? "ok" : sky_status_message(status));
   const int answer = status == SKY_OK ? 200 : 503;
   sky_status_free(status);

@@ -140,6 +140,15 @@ static SkyStatus start(SkyService *service, bool *ret_called) {
 
 /* ---- stop ---- */
 
+/* /healthz may be knocking at it. */
+static void destroy_server(SkyService *service) {
+  pthread_mutex_lock(&service->probe_lock);
+  SkyServer *server = service->server;
+  service->server = NULL;
+  pthread_mutex_unlock(&service->probe_lock);
+  sky_server_destroy(server);
+}
+
 static void stop(SkyService *service, bool start_was_called) {
   service->stopping = true;
   if (service->started && service->definition->draining != NULL)
@@ -152,15 +161,15 @@ static void stop(SkyService *service, bool start_was_called) {
   if (start_was_called && service->definition->stop != NULL)
     service->definition->stop(service->definition->self, service);
   sky_metrics_remove_readers(service->metrics, service);
-  sky_server_destroy(service->server);
+  destroy_server(service);
   sky_shedding_destroy(service->shedding);
   for (size_t i = 0; i < SKY_SERVICE_MAX_PEERS; i++)
     sky_client_destroy(service->peers[i]);
+  sky_admin_destroy(service->admin); /* its pages look at all that goes now */
   sky_tls_unref(service->server_tls);
   sky_tls_unref(service->client_tls);
   sky_rpc_destroy(service->rpc);
   sky_bus_close(service->bus, BUS_CLOSE_TIMEOUT_MS);
-  sky_admin_destroy(service->admin); /* its probes look at bus and store */
   sky_store_close(service->store);
   sky_tasks_finish(&service->tasks);
   sky_metrics_destroy(service->metrics);
@@ -223,7 +232,7 @@ static void tune_libraries(void) {
 }
 
 int sky_service_main(int argc, char **argv, const SkyServiceDefinition *definition) {
-  static SkyService service;
+  static SkyService service = {.probe_lock = PTHREAD_MUTEX_INITIALIZER};
   bool help = false;
   SkySeverity severity = SKY_INFO;
   service.definition = definition;

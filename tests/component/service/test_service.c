@@ -168,7 +168,7 @@ static pthread_t begin_hold(Held *held) {
 
 START_TEST(sigterm_lets_calls_end_and_takes_no_more) {
   start_all(NULL);
-  Held held = {.hold_ms = 1500};
+  Held held = {.hold_ms = 3000}; /* a call that finds nobody waits half a second */
   pthread_t thread = begin_hold(&held);
   process_signal(&greeter, SIGTERM);
   const char *body;
