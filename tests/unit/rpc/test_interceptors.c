@@ -404,11 +404,13 @@ static void chat(int32_t first, int32_t last, Outcome *outcome) {
   SkyClientStream *stream = NULL;
   const SkyClientStreamHandler handler = {.on_message = ignore_message, .on_done = stream_done, .user = outcome};
   ck_assert_ptr_null(sky_client_stream_open(client, &echo_methods[ECHO_CHAT], NULL, NULL, handler, &stream));
-  for (int32_t i = first; i <= last; i++) {
+  SkyStatus status = SKY_OK;
+  for (int32_t i = first; i <= last && status == SKY_OK; i++) {
     Sky__Test__V1__Echo message = SKY__TEST__V1__ECHO__INIT;
     message.number = i;
-    ck_assert_ptr_null(sky_client_stream_write(stream, &message.base));
+    status = sky_client_stream_write(stream, &message.base);
   }
+  ck_assert(status == SKY_OK || sky_status_take(&status, SKY_CODE_CANCELLED)); /* it may have been ended already */
   sky_client_stream_close_send(stream);
   SKY_CHECK_EVENTUALLY(atomic_load(&outcome->done));
   sky_client_stream_unref(stream);
