@@ -20,13 +20,18 @@
 
 typedef struct SkyBus SkyBus;
 
+/*
+ * What a full stream does. LIMITS keeps the newest messages for any number of readers, read or not: the oldest go, so
+ * max_bytes must hold what comes while a reader is away. WORK_QUEUE keeps what its reader has not acknowledged: new
+ * messages are refused, and the publisher gets RESOURCE_EXHAUSTED.
+ */
 typedef enum SkyRetention { SKY_RETENTION_LIMITS, SKY_RETENTION_WORK_QUEUE } SkyRetention;
 
 typedef struct SkyStreamConfig {
   const char *name;            /* "REQUESTS" */
   const char *const *subjects; /* NULL-terminated: "fab.ingestion.>" */
   SkyRetention retention;
-  int64_t max_bytes;           /* full: new messages are refused, so the publisher gets RESOURCE_EXHAUSTED; 0: 1 GiB */
+  int64_t max_bytes;           /* 0: 1 GiB */
   int64_t max_age_ms;          /* 0: no limit */
   int64_t duplicate_window_ms; /* 0: 2 min */
   int replicas;                /* 0: those of the bus */

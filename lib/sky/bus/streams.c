@@ -43,8 +43,9 @@ static void fill_config(const SkyBus *bus, const SkyStreamConfig *from, const ch
   ret->Retention = from->retention == SKY_RETENTION_WORK_QUEUE ? js_WorkQueuePolicy : js_LimitsPolicy;
   ret->MaxBytes = from->max_bytes > 0 ? from->max_bytes : DEFAULT_MAX_BYTES;
   ret->MaxAge = from->max_age_ms * SKY_NS_PER_MS;
-  /* A full stream refuses, so that the publisher knows; only dead letters give way to newer ones. */
-  ret->Discard = from == &dead_letters ? js_DiscardOld : js_DiscardNew;
+  /* A full queue refuses, so that the publisher knows. Nothing but age or size ever empties the others: refusing there
+   * would be for ever. */
+  ret->Discard = from->retention == SKY_RETENTION_WORK_QUEUE ? js_DiscardNew : js_DiscardOld;
   ret->Storage = js_FileStorage;
   ret->Replicas = from->replicas > 0 ? from->replicas : bus->replicas;
   ret->Duplicates =

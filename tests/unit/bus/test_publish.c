@@ -43,13 +43,28 @@ START_TEST(wildcards_and_blanks_are_no_subject) {
 }
 END_TEST
 
-START_TEST(a_full_stream_is_resource_exhausted) {
+static SkyStatus publish_large(const char *subject, unsigned number) {
   static char large[512 << 10];
+  char id[16];
+  snprintf(id, sizeof(id), "m%u", number);
   memset(large, 'x', sizeof(large));
-  must(publish_raw("test.notes.a.1", "m1", (SkyStr){large, sizeof(large)}, NULL));
-  SkyStatus status = publish_raw("test.notes.a.1", "m2", (SkyStr){large, sizeof(large)}, NULL);
+  return publish_raw(subject, id, (SkyStr){large, sizeof(large)}, NULL);
+}
+
+START_TEST(a_full_queue_is_resource_exhausted) {
+  enum { FIT = 31 }; /* in 16 MiB, with their headers */
+  for (unsigned i = 0; i < FIT; i++)
+    must(publish_large("test.jobs.a.1", i));
+  SkyStatus status = publish_large("test.jobs.a.1", FIT);
   ck_assert_int_gt(sky_status_retry_after_ms(status), 0);
   expect(SKY_CODE_RESOURCE_EXHAUSTED, status);
+  ck_assert_int_eq(stream_messages("JOBS"), FIT);
+}
+END_TEST
+
+START_TEST(in_a_full_log_the_oldest_give_way) {
+  for (unsigned i = 0; i < 4; i++)
+    must(publish_large("test.notes.a.1", i));
   ck_assert_int_eq(stream_messages("NOTES"), 1);
 }
 END_TEST
@@ -174,9 +189,9 @@ END_TEST
 
 SKY_CHECK_MAIN_WITH("bus/publish", start_all, stop_all, a_publication_is_confirmed_with_its_sequence,
                     the_same_message_id_is_stored_once, a_subject_without_stream_is_unavailable_at_once,
-                    wildcards_and_blanks_are_no_subject, a_full_stream_is_resource_exhausted,
-                    more_than_the_broker_takes_is_refused, a_context_that_is_over_sends_nothing,
-                    asynchronous_publications_are_all_confirmed,
+                    wildcards_and_blanks_are_no_subject, a_full_queue_is_resource_exhausted,
+                    in_a_full_log_the_oldest_give_way, more_than_the_broker_takes_is_refused,
+                    a_context_that_is_over_sends_nothing, asynchronous_publications_are_all_confirmed,
                     a_first_is_stored_only_while_no_other_of_its_subject_is_there,
                     an_event_carries_cloud_events_headers_and_the_trace, an_event_needs_ids_that_can_stand_in_a_subject,
                     an_address_that_is_none_is_refused)
