@@ -63,7 +63,7 @@ def _per_operation(what: str, before: dict[str, float], after: dict[str, float],
     return [Result(f"CPU per {what} request, all processes", sum(used.values()), "µs", shares)]
 
 
-def _drain(api: Api, expected: int, setting: Setting, limit: float = 120.0) -> int:
+def _drain(api: Api, expected: int, setting: Setting, limit: float = 300.0) -> int:
     """Waits until the completed deliveries of the owner stop growing or are all there; their number."""
     deadline = time.monotonic() + setting.scale(int(limit))
     completed = 0
