@@ -1,4 +1,4 @@
-// Pins the tools that are written in Go. ./dev builds those it needs into .tools/bin; others run from here: cd tools && go tool grpcurl.
+// Pins the tools that are written in Go, and grpc-go for tests and benches. ./dev builds what it needs into .tools/bin.
 module skyhook/tools
 
 go 1.25.0

