@@ -10,6 +10,10 @@ from dev import build, tally
 from dev.paths import ROOT, VENV
 from dev.tally import Tally
 
+PROCESSES = (os.cpu_count() or 1) + 1  # tests wait for servers and clocks more than they compute
+# Groups whose Python tests start all they need by themselves, so that two files may run side by side.
+_SIDE_BY_SIDE = {"component": ("-n", str(os.cpu_count() or 1), "--dist", "loadfile")}
+
 _SANITIZERS = {
     "ASAN_OPTIONS": "detect_leaks=1:detect_stack_use_after_return=1:strict_string_checks=1",
     "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1",
@@ -53,7 +57,7 @@ def run_meson(folder: Path, group: str, word: str | None = None) -> Tally:
     log = folder / "meson-logs" / f"{group}.json"
     log.unlink(missing_ok=True)
     command = ["meson", "test", "-C", str(folder), "--no-rebuild", "--print-errorlogs", "--logbase", group,
-               "--num-processes", str(os.cpu_count() or 1), "--timeout-multiplier", str(patience(folder)), "--suite", group, *(names if word else [])]
+               "--num-processes", str(PROCESSES), "--timeout-multiplier", str(patience(folder)), "--suite", group, *(names if word else [])]
     code = subprocess.run(command, env=environment(folder), cwd=ROOT, check=False).returncode
     counted = tally.of_meson(log) if log.exists() else Tally(failed=1)
     return counted if code == 0 or counted.failed else counted + Tally(failed=1)
@@ -69,7 +73,7 @@ def run_pytest(folder: Path, group: str, word: str | None = None, arguments: tup
     with tempfile.TemporaryDirectory() as scratch:
         report = Path(scratch) / "junit.xml"
         command = [str(VENV / "bin/python"), "-m", "pytest", "-c", str(ROOT / "tests/pytest.ini"), "--rootdir", str(ROOT),
-                   f"--junitxml={report}", *(["-k", word] if word else []), *arguments, str(ROOT / "tests" / group)]
+                   f"--junitxml={report}", *(["-k", word] if word else []), *_SIDE_BY_SIDE.get(group, ()), *arguments, str(ROOT / "tests" / group)]
         code = subprocess.run(command, env=environment(folder), cwd=ROOT, check=False).returncode
         counted = tally.of_junit(report) if report.exists() else Tally(failed=1)
     nothing_selected = code == 5
