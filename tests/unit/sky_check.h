@@ -12,11 +12,16 @@
 #include <stdlib.h>
 #include <time.h>
 
+/* What one test may take, sanitizers on a busy machine included; a file may define another before the include. */
+#ifndef SKY_CHECK_TIMEOUT_S
+#define SKY_CHECK_TIMEOUT_S 60
+#endif
+
 static inline int sky_check_run(const char *name, void (*setup)(void), void (*teardown)(void),
                                 const TTest *const *tests, size_t count) {
   Suite *suite = suite_create(name);
   TCase *cases = tcase_create(name);
-  tcase_set_timeout(cases, 60); /* sanitizers on a busy machine */
+  tcase_set_timeout(cases, SKY_CHECK_TIMEOUT_S);
   tcase_add_checked_fixture(cases, setup, teardown);
   for (size_t i = 0; i < count; i++)
     tcase_add_test(cases, tests[i]);
