@@ -7,7 +7,11 @@
 #include "fabrikam/events/v1/delivery.event.h"
 #include "fabrikam/events/v1/workflow.event.h"
 
-enum { STOP_TIMEOUT_MS = 5000, WORKERS = 2 };
+enum {
+  STOP_TIMEOUT_MS = 5000,
+  WORKERS = 2,
+  ACK_WAIT_MS = 10000 /* what a killed process held comes again after this */
+};
 
 /* ---- telling ---- */
 
@@ -94,6 +98,7 @@ static SkyStatus consume(AccountEvents *events, AccountService *service) {
   for (size_t i = 0; i < ACCOUNT_CONSUMERS; i++) {
     SkyConsumerOptions one = options[i];
     one.route_count = 1;
+    one.ack_wait_ms = ACK_WAIT_MS;
     SKY_TRY(sky_bus_consume(service->bus, &one, &events->consumers[i]));
   }
   return SKY_OK;
