@@ -10,7 +10,7 @@
 
 enum { TEXT_SIZE = 100000 };
 
-static uint8_t text[TEXT_SIZE], packed[TEXT_SIZE];
+static uint8_t text[TEXT_SIZE], packed[TEXT_SIZE + 1000];
 static size_t packed_size;
 
 /* Half of it repeats itself, half does not. */
@@ -25,10 +25,10 @@ static void setup(void) {
 static void teardown(void) {
 }
 
-static void compress_text(grpc_compression_algorithm algorithm) {
+static void compress_text_at(grpc_compression_algorithm algorithm, int level) {
   z_stream stream = {0};
   ck_assert_int_eq(
-      deflateInit2(&stream, 6, Z_DEFLATED, algorithm == GRPC_COMPRESS_GZIP ? 31 : 15, 8, Z_DEFAULT_STRATEGY), Z_OK);
+      deflateInit2(&stream, level, Z_DEFLATED, algorithm == GRPC_COMPRESS_GZIP ? 31 : 15, 8, Z_DEFAULT_STRATEGY), Z_OK);
   stream.next_in = text;
   stream.avail_in = TEXT_SIZE;
   stream.next_out = packed;
@@ -36,6 +36,10 @@ static void compress_text(grpc_compression_algorithm algorithm) {
   ck_assert_int_eq(deflate(&stream, Z_FINISH), Z_STREAM_END);
   packed_size = sizeof(packed) - stream.avail_out;
   deflateEnd(&stream);
+}
+
+static void compress_text(grpc_compression_algorithm algorithm) {
+  compress_text_at(algorithm, 6);
 }
 
 /* The packed bytes in slices of at most this size. */
@@ -88,6 +92,19 @@ START_TEST(the_result_is_bounded) {
 }
 END_TEST
 
+/* Memory is bounded by the result, however small the slices are in which the sender has cut the message. */
+START_TEST(small_slices_take_no_more_memory) {
+  for (int level = 0; level <= 6; level += 6) {
+    compress_text_at(GRPC_COMPRESS_GZIP, level);
+    grpc_byte_buffer *buffer = buffer_of(GRPC_COMPRESS_GZIP, packed_size, 1);
+    ck_assert_ptr_null(sky_inflate(&buffer, 4 << 20));
+    assert_text(buffer);
+    ck_assert_uint_le(buffer->data.raw.slice_buffer.count, TEXT_SIZE / (16 << 10) + 2);
+    grpc_byte_buffer_destroy(buffer);
+  }
+}
+END_TEST
+
 START_TEST(what_is_cut_off_is_refused) {
   compress_text(GRPC_COMPRESS_GZIP);
   for (size_t size = 0; size < packed_size; size += 97)
@@ -126,5 +143,5 @@ START_TEST(the_wrong_algorithm_is_refused) {
 END_TEST
 
 SKY_CHECK_MAIN_WITH("rpc/inflate", setup, teardown, both_algorithms_in_slices_of_any_size, the_result_is_bounded,
-                    what_is_cut_off_is_refused, bytes_behind_the_end_are_refused, damage_is_refused,
-                    the_wrong_algorithm_is_refused)
+                    small_slices_take_no_more_memory, what_is_cut_off_is_refused, bytes_behind_the_end_are_refused,
+                    damage_is_refused, the_wrong_algorithm_is_refused)
