@@ -62,8 +62,11 @@ static void call_if_allowed(Driver *driver, Flight *flight, SagaEffect effect) {
     call(driver, flight, effect);
     return;
   }
-  switch (sky_breaker_begin(&driver->breakers[peer], driver_now_ms(driver), &until_ms)) {
+  const SkyBreakerAnswer answer = sky_breaker_begin(&driver->breakers[peer], driver_now_ms(driver), &until_ms);
+  switch (answer) {
   case SKY_BREAKER_GO:
+  case SKY_BREAKER_PROBE:
+    flight->begun = answer;
     call(driver, flight, effect);
     return;
   case SKY_BREAKER_OPEN:
@@ -98,11 +101,11 @@ static void let_next_go(Driver *driver, StepsPeer peer) {
   }
 }
 
-static void end_call(Driver *driver, SagaAction action, SagaStep step, bool sick) {
+static void end_call(Driver *driver, SagaAction action, SagaStep step, SkyBreakerAnswer begun, bool sick) {
   const StepsPeer peer = steps_peer(action, step);
   if (peer == PEER_NONE)
     return;
-  sky_breaker_end(&driver->breakers[peer], sick, driver_now_ms(driver));
+  sky_breaker_end(&driver->breakers[peer], begun, sick, driver_now_ms(driver));
   if (!driver->stopping)
     let_next_go(driver, peer);
 }
@@ -122,7 +125,7 @@ static void on_answer(void *user, const StepsAnswer *answer, SagaAction action, 
   }
   flight->is_calling = false;
   flight_feed(flight, event);
-  end_call(driver, action, step, answer->sick);
+  end_call(driver, action, step, flight->begun, answer->sick);
   driver->calls--;
   if (driver->stopping)
     pthread_cond_broadcast(&driver->changed);

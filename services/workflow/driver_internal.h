@@ -18,9 +18,10 @@ typedef struct Flight {
   Driver *driver;
   SagaEffect effect; /* to be performed when nothing is being written */
   bool has_effect;
-  bool is_calling; /* an action is under way */
-  bool dirty;      /* must be written */
-  bool queued;     /* for writing */
+  bool is_calling;        /* an action is under way */
+  SkyBreakerAnswer begun; /* of the peer's breaker, about that action */
+  bool dirty;             /* must be written */
+  bool queued;            /* for writing */
   bool writing;
   bool loading;     /* being read from the store; nobody else touches it */
   bool lost;        /* another process has it: no more writes, no more actions */

@@ -19,9 +19,11 @@ SkyBreakerAnswer sky_breaker_begin(SkyBreaker *breaker, int64_t now_ms, int64_t 
       return SKY_BREAKER_OPEN;
     }
     breaker->probing = true;
-  } else if (breaker->policy.max_calls != 0 && breaker->calls >= breaker->policy.max_calls) {
-    return SKY_BREAKER_FULL;
+    breaker->calls++;
+    return SKY_BREAKER_PROBE;
   }
+  if (breaker->policy.max_calls != 0 && breaker->calls >= breaker->policy.max_calls)
+    return SKY_BREAKER_FULL;
   breaker->calls++;
   return SKY_BREAKER_GO;
 }
@@ -32,24 +34,31 @@ static void open_circuit(SkyBreaker *breaker, int64_t now_ms) {
   if (breaker->open_ms > breaker->policy.max_open_ms)
     breaker->open_ms = breaker->policy.max_open_ms;
   breaker->open_until_ms = now_ms + breaker->open_ms;
-  breaker->probing = false;
 }
 
-void sky_breaker_end(SkyBreaker *breaker, bool sick, int64_t now_ms) {
+static void close_circuit(SkyBreaker *breaker) {
+  breaker->failures = 0;
+  breaker->open_until_ms = 0;
+}
+
+/* The call counts no longer. True when the circuit is to learn from it. */
+static bool leave(SkyBreaker *breaker, SkyBreakerAnswer begun) {
+  const bool counts = begun == SKY_BREAKER_PROBE || !is_open(breaker);
   breaker->calls--;
-  if (!sick) {
-    breaker->failures = 0;
-    breaker->open_until_ms = 0;
+  if (begun == SKY_BREAKER_PROBE)
     breaker->probing = false;
+  return counts;
+}
+
+void sky_breaker_end(SkyBreaker *breaker, SkyBreakerAnswer begun, bool sick, int64_t now_ms) {
+  if (!leave(breaker, begun))
     return;
-  }
-  breaker->failures++;
-  /* Calls that were under way when it opened say nothing new. */
-  if (is_open(breaker) ? breaker->probing : breaker->failures >= breaker->policy.failures)
+  if (!sick)
+    close_circuit(breaker);
+  else if (++breaker->failures >= breaker->policy.failures)
     open_circuit(breaker, now_ms);
 }
 
-void sky_breaker_drop(SkyBreaker *breaker) {
-  breaker->calls--;
-  breaker->probing = false;
+void sky_breaker_drop(SkyBreaker *breaker, SkyBreakerAnswer begun) {
+  (void)leave(breaker, begun);
 }

@@ -26,19 +26,24 @@ typedef struct SkyBreaker {
   unsigned failures;
   int64_t open_until_ms; /* 0: closed */
   int64_t open_ms;       /* how long it was opened last */
-  bool probing;
+  bool probing;          /* the probe is under way: one at a time */
 } SkyBreaker;
 
+/* The first two are counted as calls: sky_breaker_end() or sky_breaker_drop() must follow, and be given the answer. */
 typedef enum SkyBreakerAnswer {
-  SKY_BREAKER_GO,   /* counted as a call: sky_breaker_end() must follow */
-  SKY_BREAKER_OPEN, /* try again at *ret_until_ms */
-  SKY_BREAKER_FULL  /* wait until a call ends */
+  SKY_BREAKER_GO,
+  SKY_BREAKER_PROBE, /* go: the one call by which the peer is tried */
+  SKY_BREAKER_OPEN,  /* try again at *ret_until_ms */
+  SKY_BREAKER_FULL   /* wait until a call ends */
 } SkyBreakerAnswer;
 
-/* init: closed, without a failure. begin: whether a call may be made now; each that may is followed by its end. */
+/* init: closed, without a failure. begin: whether a call may be made now. */
 void sky_breaker_init(SkyBreaker *breaker, SkyBreakerPolicy policy);
 SkyBreakerAnswer sky_breaker_begin(SkyBreaker *breaker, int64_t now_ms, int64_t *ret_until_ms);
-/* sick: the call failed because the peer was away or broken, not because it said no. */
-void sky_breaker_end(SkyBreaker *breaker, bool sick, int64_t now_ms);
-/* Instead of end: the call says nothing about the peer, for its caller has given it up. */
-void sky_breaker_drop(SkyBreaker *breaker);
+/*
+ * sick: the call failed because the peer was away or broken, not because it said no. While the circuit is open only the
+ * probe tells something: what was under way when it opened is old news.
+ */
+void sky_breaker_end(SkyBreaker *breaker, SkyBreakerAnswer begun, bool sick, int64_t now_ms);
+/* Instead of end: the call says nothing about the peer; it was never made, or its caller has given it up. */
+void sky_breaker_drop(SkyBreaker *breaker, SkyBreakerAnswer begun);

@@ -365,6 +365,7 @@ SkyStatus sky_client_call_begin(SkyClientCall *call, SkyClient *client, const Sk
   grpc_metadata_array_init(&call->initial_metadata);
   grpc_metadata_array_init(&call->trailing_metadata);
   call->message = grpc_empty_slice();
+  call->made = true;
   listen_for_cancellation(call);
   return SKY_OK;
 }
@@ -444,6 +445,10 @@ SkyStatus sky_client_call_add_metadata(SkyClientCall *call, const char *key, Sky
 bool sky_client_call_metadata(const SkyClientCall *call, const char *key, SkyStr *ret_value) {
   return sky_metadata_find(&call->initial_metadata, key, ret_value) ||
          sky_metadata_find(&call->trailing_metadata, key, ret_value);
+}
+
+bool sky_client_call_was_made(const SkyClientCall *call) {
+  return call->made;
 }
 
 bool sky_client_call_was_compressed(const SkyClientCall *call) {

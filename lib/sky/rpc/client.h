@@ -41,6 +41,9 @@ SKY_MUST_USE SkyStatus sky_client_call_add_metadata(SkyClientCall *call, const c
 void **sky_client_call_slot(SkyClientCall *call, unsigned index);
 /* In begin and end: a place for what this interceptor keeps of this call; at begin it holds anything. */
 void **sky_client_call_own_slot(SkyClientCall *call);
+/* In end: the call was made; false when it was refused before anything was sent, by another interceptor or for want of
+ * room. */
+bool sky_client_call_was_made(const SkyClientCall *call);
 /* The span of the caller, 8 bytes; NULL when the call is the first of its trace. */
 const uint8_t *sky_client_call_parent_span(const SkyClientCall *call);
 /* In end: metadata of the response, initial or trailing. The value lives as long as end runs. */

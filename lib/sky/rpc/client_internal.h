@@ -44,6 +44,7 @@ struct SkyClientCall {
   grpc_status_code code;
   grpc_slice message;
   bool was_compressed; /* the message last received */
+  bool made;           /* begun to its end: the core has it */
   bool wait_for_ready;
   bool sent; /* a stream whose beginning has gone out; the I/O thread's */
   int64_t connect_wait_ms;

@@ -169,6 +169,41 @@ START_TEST(a_peer_that_says_no_is_well) {
 }
 END_TEST
 
+/* A probe that our own validation refuses has not been sent: the circuit stays open. */
+START_TEST(what_is_refused_here_says_nothing_of_the_peer) {
+  SkyCircuit *circuit = create_circuit(false);
+  start_sick(circuit);
+  ck_assert_ptr_null(sky_client_intercept(client, sky_validation_client()));
+  sky_manual_clock_advance_ms(&hands, 100);
+  assert_code(call_method(ECHO_RULED, NULL, "much too long a text", NULL), SKY_CODE_INVALID_ARGUMENT);
+  ck_assert_int_eq(atomic_load(&reached), 3);
+  assert_code(call_method(ECHO_WORKER, NULL, "", NULL), SKY_CODE_UNAVAILABLE); /* the probe */
+  ck_assert_int_eq(atomic_load(&reached), 4);
+  ck_assert(sky_circuit_is_open(circuit, &echo_methods[ECHO_RULED]));
+  assert_code(call_method(ECHO_WORKER, NULL, "", NULL), SKY_CODE_UNAVAILABLE);
+  ck_assert_int_eq(atomic_load(&reached), 4);
+  teardown();
+  sky_circuit_destroy(circuit);
+}
+END_TEST
+
+/* Failures in a row stay in a row when something is refused here in between. */
+START_TEST(what_is_refused_here_does_not_make_the_peer_well) {
+  SkyCircuit *circuit = create_circuit(false);
+  failure = SKY_CODE_UNAVAILABLE;
+  start_with((SkyServerInterceptor){.begin = fall_sick});
+  ck_assert_ptr_null(sky_client_intercept(client, sky_circuit_client(circuit)));
+  ck_assert_ptr_null(sky_client_intercept(client, sky_validation_client()));
+  for (int i = 0; i < 3; i++) {
+    assert_code(call_method(ECHO_RULED, NULL, "much too long a text", NULL), SKY_CODE_INVALID_ARGUMENT);
+    assert_code(call_method(ECHO_WORKER, NULL, "", NULL), SKY_CODE_UNAVAILABLE);
+  }
+  ck_assert(sky_circuit_is_open(circuit, &echo_methods[ECHO_WORKER]));
+  teardown();
+  sky_circuit_destroy(circuit);
+}
+END_TEST
+
 /* ---- shedding ---- */
 
 static int64_t tick(void *ns) {
@@ -501,6 +536,7 @@ END_TEST
 
 SKY_CHECK_MAIN("rpc/interceptors", a_servers_bulkhead_bounds_each_method, a_clients_bulkhead_bounds_each_method,
                a_sick_peer_is_left_in_peace_and_then_tried, a_circuit_may_be_of_one_method, a_peer_that_says_no_is_well,
+               what_is_refused_here_says_nothing_of_the_peer, what_is_refused_here_does_not_make_the_peer_well,
                what_waited_too_long_is_turned_away, the_contract_says_who_may_call, a_function_may_say_who_may_call,
                calls_are_logged_on_both_sides, calls_are_measured_on_both_sides, every_call_is_a_span_below_its_callers,
                interceptors_see_every_message_of_a_stream, a_message_that_an_interceptor_refuses_ends_the_stream,

@@ -61,21 +61,30 @@ static SkyStatus begin(void *self, SkyClientCall *call) {
   case SKY_BREAKER_FULL:
     return SKY_RESOURCE_EXHAUSTED("%s: too many calls to the peer are open", method->name);
   case SKY_BREAKER_GO:
+  case SKY_BREAKER_PROBE:
+    *sky_client_call_own_slot(call) = (void *)(uintptr_t)answer;
     break;
   }
   return SKY_OK;
 }
 
+/* Nothing has been asked of the peer, or its answer is not waited for. */
+static bool says_nothing_of_peer(const SkyClientCall *call, SkyCode code) {
+  return !sky_client_call_was_made(call) || code == SKY_CODE_CANCELLED;
+}
+
 static void end(void *self, SkyClientCall *call, const SkyError *status) {
   SkyCircuit *circuit = self;
   const SkyCode code = sky_status_code(status);
+  const bool sick = code == SKY_CODE_UNAVAILABLE || code == SKY_CODE_DEADLINE_EXCEEDED;
+  const SkyBreakerAnswer begun = (SkyBreakerAnswer)(uintptr_t)*sky_client_call_own_slot(call);
   SkyBreaker *breaker = breaker_of(circuit, sky_client_call_method(call));
   const int64_t at_ms = now_ms(circuit);
   pthread_mutex_lock(&circuit->lock);
-  if (code == SKY_CODE_CANCELLED)
-    sky_breaker_drop(breaker);
+  if (says_nothing_of_peer(call, code))
+    sky_breaker_drop(breaker, begun);
   else
-    sky_breaker_end(breaker, code == SKY_CODE_UNAVAILABLE || code == SKY_CODE_DEADLINE_EXCEEDED, at_ms);
+    sky_breaker_end(breaker, begun, sick, at_ms);
   pthread_mutex_unlock(&circuit->lock);
 }
 

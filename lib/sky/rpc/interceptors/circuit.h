@@ -4,7 +4,8 @@
  * its callers do not wait for it.
  *
  * A failure is UNAVAILABLE or DEADLINE_EXCEEDED: the peer is away or too slow. What it answers, an error included,
- * shows that it is well; what its caller cancels shows nothing. Thread-safe.
+ * shows that it is well; what its caller cancels, or what is refused on our side before it is sent, shows nothing.
+ * Thread-safe.
  */
 #pragma once
 
