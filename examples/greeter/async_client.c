@@ -24,12 +24,22 @@ typedef struct Work {
   SkyStatus failure; /* the first one */
 } Work;
 
-static void end_one(Work *work, SkyStatus status) {
-  pthread_mutex_lock(&work->lock);
+static void note_failure_locked(Work *work, SkyStatus status) {
   if (work->failure == SKY_OK)
     work->failure = status;
   else
     sky_status_free(status);
+}
+
+static void note_failure(Work *work, SkyStatus status) {
+  pthread_mutex_lock(&work->lock);
+  note_failure_locked(work, status);
+  pthread_mutex_unlock(&work->lock);
+}
+
+static void end_one(Work *work, SkyStatus status) {
+  pthread_mutex_lock(&work->lock);
+  note_failure_locked(work, status);
   work->left--;
   pthread_cond_signal(&work->changed);
   pthread_mutex_unlock(&work->lock);
@@ -41,6 +51,7 @@ static void count_greeting(Work *work) {
   pthread_mutex_unlock(&work->lock);
 }
 
+/* Ends, as every call has a deadline. */
 static SkyStatus wait_for_all(Work *work) {
   pthread_mutex_lock(&work->lock);
   while (work->left > 0)
@@ -78,18 +89,31 @@ static void on_done(void *user, SkyStatus status) { /* the last callback */
   end_one(user, status);
 }
 
-static SkyStatus start_stream(SkyClient *client, const SkyContext *context, Work *work) {
-  const greeter_v1_Greeter_greet_each_handler handler = {.on_message = on_message, .on_done = on_done, .user = work};
+/* Never waits: a queue of 256 KiB takes them, or RESOURCE_EXHAUSTED; then on_writable says when there is room. */
+static SkyStatus write_all(SkyClientStream *stream) {
   greeter_v1_GreetRequest request = greeter_v1_GreetRequest_INIT;
-  SkyClientStream *stream = NULL;
   request.name = "stranger";
-  SKY_TRY(greeter_v1_Greeter_greet_each_open(client, context, handler, &stream));
-  /* Never waits: a queue of 256 KiB takes it, or RESOURCE_EXHAUSTED; then on_writable says when there is room. */
   for (int i = 0; i < MESSAGES; i++)
-    sky_status_free(greeter_v1_Greeter_greet_each_write(stream, &request));
-  sky_client_stream_close_send(stream);
-  sky_client_stream_unref(stream); /* it goes on without us */
+    SKY_TRY(greeter_v1_Greeter_greet_each_write(stream, &request));
   return SKY_OK;
+}
+
+static void start_stream(SkyClient *client, const SkyContext *context, Work *work) {
+  const greeter_v1_Greeter_greet_each_handler handler = {.on_message = on_message, .on_done = on_done, .user = work};
+  SkyClientStream *stream = NULL;
+  SkyStatus status = greeter_v1_Greeter_greet_each_open(client, context, handler, &stream);
+  if (status != SKY_OK) { /* there will be no on_done */
+    end_one(work, status);
+    return;
+  }
+  status = write_all(stream);
+  if (status == SKY_OK) {
+    sky_client_stream_close_send(stream);
+  } else if (!sky_status_take(&status, SKY_CODE_CANCELLED)) { /* CANCELLED: it has ended, and on_done says why */
+    note_failure(work, status);
+    sky_client_stream_cancel(stream);
+  }
+  sky_client_stream_unref(stream); /* it goes on without us, to on_done */
 }
 
 static SkyStatus run(SkyClient *client) {
@@ -97,9 +121,7 @@ static SkyStatus run(SkyClient *client) {
   const SkyContext background = sky_context_background();
   const SkyContext context = sky_context_with_timeout_ms(&background, TIMEOUT_MS);
   start_calls(client, &context, &work);
-  SkyStatus status = start_stream(client, &context, &work);
-  if (status != SKY_OK)
-    end_one(&work, status);
+  start_stream(client, &context, &work);
   SKY_TRY(wait_for_all(&work));
   printf("%zu greetings\n", work.greetings);
   return SKY_OK;

@@ -5,7 +5,6 @@
 #include <sky/codec/field_mask.h>
 #include <sky/service/resource.h>
 
-#include "account/naming.h"
 #include "account/plans.h"
 #include "account/store.h"
 
@@ -67,9 +66,14 @@ static SkyStatus create_again(AccountService *service, SkyCall *call, const acco
   return sky_status_with_reason(SKY_ALREADY_EXISTS("account %s exists already", id), "ACCOUNT_EXISTS");
 }
 
-static SkyStatus name_account(AccountService *service, SkyCall *call, const char *idempotency_key, const char **ret) {
+/* Namespace of the ids of accounts and of users that come from keys. */
+static const SkyUuid names = {
+    {0x71, 0x0e, 0x4d, 0x95, 0x3a, 0xc8, 0x4f, 0x02, 0x86, 0x5b, 0xd1, 0x37, 0x2c, 0x9f, 0x60, 0xea}};
+
+SkyStatus account_new_id(AccountService *service, SkyCall *call, const char *scope, const char *idempotency_key,
+                         const char **ret) {
   char text[SKY_UUID_TEXT_SIZE];
-  account_name("", idempotency_key, sky_clock_wall_ms(service->clock), service->random, text);
+  sky_resource_id(&names, scope, idempotency_key, sky_clock_wall_ms(service->clock), service->random, text);
   *ret = sky_call_strdup(call, text);
   return *ret == NULL ? sky_status_no_memory() : SKY_OK;
 }
@@ -87,7 +91,7 @@ SkyStatus account_create(void *self, SkyCall *call, const account_CreateAccountR
     account.plan_id = account_plans[0].id;
   SKY_TRY(check_plan(account.plan_id));
   if (account.id[0] == '\0')
-    SKY_TRY(name_account(service, call, request->idempotency_key, &account.id));
+    SKY_TRY(account_new_id(service, call, "", request->idempotency_key, &account.id));
   account.status = account_ACCOUNT_STATUS_ACTIVE;
   account.suspend_reason = NULL;
   account.create_time = sky_timestamp_create(sky_call_arena(call), sky_clock_wall_ms(service->clock));

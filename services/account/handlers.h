@@ -32,6 +32,9 @@ enum { ACCOUNT_MAX_TRIES = 8 /* of a change that others overtake */, ACCOUNT_DEF
 /* accounts.c */
 SKY_MUST_USE SkyStatus account_load(AccountService *service, SkyCall *call, const char *id,
                                     account_store_AccountDocument **ret, int64_t *ret_version);
+/* An id for what is created without one: sky_resource_id(). scope: "" for accounts, the account for its users. */
+SKY_MUST_USE SkyStatus account_new_id(AccountService *service, SkyCall *call, const char *scope,
+                                      const char *idempotency_key, const char **ret);
 SkyStatus account_create(void *self, SkyCall *call, const account_CreateAccountRequest *request,
                          account_CreateAccountResponse *response);
 SkyStatus account_get(void *self, SkyCall *call, const account_GetAccountRequest *request,

@@ -5,7 +5,6 @@
 #include <sky/codec/field_mask.h>
 #include <sky/service/resource.h>
 
-#include "account/naming.h"
 #include "account/store.h"
 
 typedef account_store_UserDocument Document;
@@ -54,16 +53,6 @@ static SkyStatus create_again(AccountService *service, SkyCall *call, const acco
                                 "USER_EXISTS");
 }
 
-static SkyStatus name_user(AccountService *service, SkyCall *call, const account_CreateUserRequest *request,
-                           account_User *user) {
-  char text[SKY_UUID_TEXT_SIZE];
-  if (user->id[0] != '\0')
-    return SKY_OK;
-  account_name(request->account_id, request->idempotency_key, sky_clock_wall_ms(service->clock), service->random, text);
-  user->id = sky_call_strdup(call, text);
-  return user->id == NULL ? sky_status_no_memory() : SKY_OK;
-}
-
 SkyStatus account_create_user(void *self, SkyCall *call, const account_CreateUserRequest *request,
                               account_CreateUserResponse *response) {
   AccountService *service = self;
@@ -71,7 +60,8 @@ SkyStatus account_create_user(void *self, SkyCall *call, const account_CreateUse
   SKY_TRY(account_load(service, call, request->account_id, &account, NULL));
   account_User *user;
   SKY_TRY(account_User_copy(request->user, sky_call_arena(call), &user));
-  SKY_TRY(name_user(service, call, request, user));
+  if (user->id[0] == '\0')
+    SKY_TRY(account_new_id(service, call, request->account_id, request->idempotency_key, &user->id));
   user->account_id = request->account_id;
   user->create_time = sky_timestamp_create(sky_call_arena(call), sky_clock_wall_ms(service->clock));
   user->update_time = user->create_time;

@@ -1,28 +1,18 @@
 #include "delivery/handlers.h"
 
-#include <string.h>
-
 #include <sky/service/resource.h>
 
 #include "delivery/store.h"
 
-/* Names of wishes, so that a key repeated by the client gives the same wish: a version 5 UUID of this namespace. */
+/* Namespace of the ids of wishes. */
 static const SkyUuid wishes = {
     {0x5a, 0x1c, 0x9e, 0x02, 0x7d, 0x44, 0x4e, 0x19, 0x8b, 0x61, 0x0f, 0x2d, 0x90, 0xc3, 0x11, 0x6e}};
 
 static SkyStatus name_wish(DeliveryService *service, SkyCall *call,
                            const delivery_CreateNotifyMeRequestRequest *request, const char **ret) {
   char text[SKY_UUID_TEXT_SIZE];
-  SkyUuid uuid;
-  if (request->idempotency_key[0] != '\0') {
-    const char *name = sky_call_printf(call, "%s\n%s", request->delivery_id, request->idempotency_key);
-    if (name == NULL)
-      return sky_status_no_memory();
-    uuid = sky_uuid_v5(&wishes, sky_str(name));
-  } else {
-    uuid = sky_uuid_v7(sky_clock_wall_ms(service->aggregate.clock), service->aggregate.random);
-  }
-  sky_uuid_format(&uuid, text);
+  sky_resource_id(&wishes, request->delivery_id, request->idempotency_key, sky_clock_wall_ms(service->aggregate.clock),
+                  service->aggregate.random, text);
   *ret = sky_call_strdup(call, text);
   return *ret == NULL ? sky_status_no_memory() : SKY_OK;
 }

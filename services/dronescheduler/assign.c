@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <sky/codec/message.h>
 #include <sky/service/resource.h>
 
 #include "map.h"
@@ -135,7 +136,7 @@ SkyStatus assign_document(Scheduler *self, SkyCall *call, const drone_AssignDron
 static bool same_terms(const drone_AssignDroneRequest *a, const drone_AssignDroneRequest *b) {
   drone_AssignDroneRequest left = *a, right = *b;
   left.change_id = right.change_id = "";
-  return resource_same(&left.base, &right.base);
+  return sky_message_same(&left.base, &right.base);
 }
 
 static bool has_change(const AssignmentDocument *document, const char *change_id) {

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include <sky/codec/field_mask.h>
+#include <sky/codec/message.h>
 #include <sky/service/resource.h>
 
 #include "map.h"
@@ -62,7 +63,7 @@ static SkyStatus repeated(Scheduler *self, SkyCall *call, const drone_CreateBase
   int64_t version;
   SKY_TRY(load(self, call, id, &document, &version));
   if (request->idempotency_key[0] == '\0' || strcmp(request->idempotency_key, document->idempotency_key) != 0 ||
-      document->requested == NULL || !resource_same(&request->drone_base->base, &document->requested->base))
+      document->requested == NULL || !sky_message_same(&request->drone_base->base, &document->requested->base))
     return sky_status_with_reason(SKY_ALREADY_EXISTS("there is a base %s already", id), "BASE_EXISTS");
   return put(self, call, document, version, &response->drone_base);
 }

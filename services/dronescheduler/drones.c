@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include <sky/codec/field_mask.h>
+#include <sky/codec/message.h>
 #include <sky/service/resource.h>
 
 #include "map.h"
@@ -141,7 +142,7 @@ static SkyStatus repeated(Scheduler *self, SkyCall *call, const drone_CreateDron
   int64_t version;
   SKY_TRY(load_document(self, sky_call_context(call), sky_call_arena(call), id, &document, &version));
   if (request->idempotency_key[0] == '\0' || strcmp(request->idempotency_key, document->idempotency_key) != 0 ||
-      document->requested == NULL || !resource_same(&request->drone->base, &document->requested->base))
+      document->requested == NULL || !sky_message_same(&request->drone->base, &document->requested->base))
     return exists(id);
   pthread_mutex_lock(&self->mutex);
   const FleetDrone *drone = fleet_drone(&self->fleet, id);

@@ -207,5 +207,4 @@ SKY_MUST_USE SkyStatus drones_snapshot(void *self, const SkyContext *context);
 /* ---- helpers of the resource handlers ---- */
 /* The id given, or one derived from the idempotency key, or a new one. */
 char *resource_id(Scheduler *self, SkyCall *call, const char *id, const char *idempotency_key);
-bool resource_same(const ProtobufCMessage *a, const ProtobufCMessage *b); /* equal wire bytes */
 SKY_MUST_USE SkyStatus resource_set_text(char **field, const char *text);

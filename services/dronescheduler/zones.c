@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include <sky/codec/field_mask.h>
+#include <sky/codec/message.h>
 #include <sky/service/resource.h>
 
 #include "map.h"
@@ -86,7 +87,7 @@ static SkyStatus repeated(Scheduler *self, SkyCall *call, const drone_CreateNoFl
   int64_t version;
   SKY_TRY(load(self, call, id, &document, &version));
   if (request->idempotency_key[0] == '\0' || strcmp(request->idempotency_key, document->idempotency_key) != 0 ||
-      document->requested == NULL || !resource_same(&request->no_fly_zone->base, &document->requested->base))
+      document->requested == NULL || !sky_message_same(&request->no_fly_zone->base, &document->requested->base))
     return sky_status_with_reason(SKY_ALREADY_EXISTS("there is a no-fly zone %s already", id), "NO_FLY_ZONE_EXISTS");
   return put(self, call, document, version, &response->no_fly_zone);
 }

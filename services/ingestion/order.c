@@ -1,15 +1,13 @@
 #include "ingestion/order.h"
 
 #include <stdio.h>
-#include <string.h>
 
 #include <sky/core/buf.h>
 #include <sky/core/geo.h>
 #include <sky/core/time.h>
 #include <sky/service/resource.h>
 
-/* The contract bounds owner (64) and key (255) in characters, of up to 4 bytes each. */
-enum { MAX_ORDER_BYTES = 64 * 1024, FIELD_SIZE = 128, NAME_BYTES = 4 * (64 + 255) + 2 };
+enum { MAX_ORDER_BYTES = 64 * 1024, FIELD_SIZE = 128 };
 static const int64_t TOLERANCE_MS = 60000; /* a client's clock may be late, and so may its network */
 static const double SAME_PLACE_M = 1;
 
@@ -17,7 +15,7 @@ static const double SAME_PLACE_M = 1;
 static const SkyUuid orders = {
     {0x1e, 0x64, 0x9c, 0x52, 0x0b, 0xd7, 0x4f, 0x19, 0xa3, 0x48, 0x77, 0xc2, 0xe9, 0x05, 0x3d, 0x8b}};
 
-/* Namespace of request ids: a version 5 UUID of owner and key within it. */
+/* Namespace of request ids. */
 static const SkyUuid requests = {
     {0x8d, 0x3f, 0x5b, 0x0a, 0x41, 0x7e, 0x4c, 0x6d, 0x9a, 0x2c, 0x6e, 0x10, 0x54, 0xb7, 0xc8, 0x39}};
 
@@ -53,16 +51,7 @@ SkyStatus order_check(const common_DeliveryOrder *order, const char *prefix, int
 
 void order_request_id(const char *owner_id, const char *idempotency_key, int64_t now_ms, const SkyRandom *random,
                       char id[SKY_UUID_TEXT_SIZE]) {
-  char name[NAME_BYTES];
-  SkyUuid uuid;
-  if (idempotency_key[0] == '\0') {
-    uuid = sky_uuid_v7(now_ms, random);
-  } else {
-    /* No owner id holds a newline, so that no two pairs of owner and key have one name. */
-    snprintf(name, sizeof(name), "%s\n%s", owner_id, idempotency_key);
-    uuid = sky_uuid_v5(&requests, sky_str(name));
-  }
-  sky_uuid_format(&uuid, id);
+  sky_resource_id(&requests, owner_id, idempotency_key, now_ms, random, id);
 }
 
 void order_digest(const common_DeliveryOrder *order, char digest[SKY_UUID_TEXT_SIZE]) {
@@ -76,17 +65,4 @@ void order_digest(const common_DeliveryOrder *order, char digest[SKY_UUID_TEXT_S
   }
   sky_status_free(status);
   sky_buf_finish(&packed);
-}
-
-bool order_is_same(const common_DeliveryOrder *a, const common_DeliveryOrder *b) {
-  SkyBuf left, right;
-  sky_buf_init(&left, MAX_ORDER_BYTES);
-  sky_buf_init(&right, MAX_ORDER_BYTES);
-  SkyStatus packed_a = common_DeliveryOrder_pack(a, &left), packed_b = common_DeliveryOrder_pack(b, &right);
-  const bool same = packed_a == SKY_OK && packed_b == SKY_OK && sky_str_equal(sky_buf_str(&left), sky_buf_str(&right));
-  sky_status_free(packed_a);
-  sky_status_free(packed_b);
-  sky_buf_finish(&left);
-  sky_buf_finish(&right);
-  return same;
 }

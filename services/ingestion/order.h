@@ -23,6 +23,3 @@ void order_request_id(const char *owner_id, const char *idempotency_key, int64_t
 
 /* What tells one order from another: a version 5 UUID of its packed form. Empty without memory. */
 void order_digest(const common_DeliveryOrder *order, char digest[SKY_UUID_TEXT_SIZE]);
-
-/* Are these the same orders, to the last byte of their packed form? */
-bool order_is_same(const common_DeliveryOrder *a, const common_DeliveryOrder *b);

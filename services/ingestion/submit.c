@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include <sky/codec/message.h>
+
 #include "fabrikam/events/v1/ingestion.event.h"
 #include "fabrikam/workflow/v1/workflow.rpc.h"
 #include "ingestion/convert.h"
@@ -17,8 +19,9 @@ static void finish(Submission *submission, SkyStatus status, const ingestion_Del
  * that knew no digests took it. */
 static void finish_known(Submission *submission, const char *digest, const ingestion_DeliveryRequestStatus *known) {
   const events_DeliveryRequested *event = submission->event;
-  const bool same = digest[0] != '\0' ? strcmp(digest, event->order_digest) == 0
-                                      : known->order == NULL || order_is_same(known->order, event->order);
+  const bool same = digest[0] != '\0'
+                        ? strcmp(digest, event->order_digest) == 0
+                        : known->order == NULL || sky_message_same(&known->order->base, &event->order->base);
   if (same)
     finish(submission, SKY_OK, known);
   else

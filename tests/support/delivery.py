@@ -16,10 +16,15 @@ DROPOFF = {"latitude": 47.70, "longitude": -122.30}  # 11 km to the north
 
 class Deliveries:
     def __init__(self, folder):
-        self.nats = nats_server(folder).start()
-        self.program = service("delivery", self.nats, folder, SKY_LOG_LEVEL="warn").start()
+        self.nats = nats_server(folder)
+        self.program = service("delivery", self.nats, folder, SKY_LOG_LEVEL="warn")
         self.client = Client(f"127.0.0.1:{self.program.port}", "fabrikam.delivery.v1.DeliveryService")
+
+    def start(self) -> "Deliveries":
+        self.nats.start()
+        self.program.start()
         eventually(self._is_ready, 20)
+        return self
 
     def _is_ready(self) -> bool:
         try:

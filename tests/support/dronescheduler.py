@@ -26,15 +26,20 @@ def near(north: float = 0.0, east: float = 0.0) -> dict:
 class Scheduler:
     def __init__(self, folder):
         self.folder = folder
-        self.nats = nats_server(folder).start()
-        self.program = service("dronescheduler", self.nats, folder, SKY_LOG_LEVEL="warn", SKY_POSITION_INTERVAL="200ms").start()
+        self.nats = nats_server(folder)
+        self.program = service("dronescheduler", self.nats, folder, SKY_LOG_LEVEL="warn", SKY_POSITION_INTERVAL="200ms")
         address = f"127.0.0.1:{self.program.port}"
         self.address = address
         self.assignments = Client(address, f"{PACKAGE}.DroneSchedulerService")
         self.fleet = Client(address, f"{PACKAGE}.FleetService")
         self.telemetry = Client(address, f"{PACKAGE}.TelemetryService")
         self._sequence = int(time.time() * 1e6)
+
+    def start(self) -> "Scheduler":
+        self.nats.start()
+        self.program.start()
         self.wait_ready()
+        return self
 
     def wait_ready(self) -> None:
         def answers():

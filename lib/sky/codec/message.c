@@ -33,6 +33,20 @@ SkyStatus sky_message_copy(const ProtobufCMessage *message, SkyArena *arena, Pro
   return status;
 }
 
+bool sky_message_same(const ProtobufCMessage *a, const ProtobufCMessage *b) {
+  SkyBuf left, right;
+  sky_buf_init(&left, MAX_COPY_BYTES);
+  sky_buf_init(&right, MAX_COPY_BYTES);
+  SkyStatus status = sky_message_pack(a, &left);
+  if (status == SKY_OK)
+    status = sky_message_pack(b, &right);
+  const bool same = status == SKY_OK && sky_str_equal(sky_buf_str(&left), sky_buf_str(&right));
+  sky_status_free(status);
+  sky_buf_finish(&left);
+  sky_buf_finish(&right);
+  return same;
+}
+
 const char *sky_message_string_field(const ProtobufCMessage *message, const char *name) {
   const ProtobufCFieldDescriptor *field = protobuf_c_message_descriptor_get_field_by_name(message->descriptor, name);
   assert(field != NULL && field->type == PROTOBUF_C_TYPE_STRING && field->label != PROTOBUF_C_LABEL_REPEATED);

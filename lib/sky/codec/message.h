@@ -32,6 +32,10 @@ SKY_MUST_USE SkyStatus sky_message_pack(const ProtobufCMessage *message, SkyBuf 
 /* A deep copy in the arena. */
 SKY_MUST_USE SkyStatus sky_message_copy(const ProtobufCMessage *message, SkyArena *arena, ProtobufCMessage **ret);
 
+/* Do they pack to the same bytes? Of one type; false also when a copy of their bytes finds no memory. (protobuf-c packs
+ * in the order of field numbers, so equal messages pack equally, but for fields unknown to the contract.) */
+bool sky_message_same(const ProtobufCMessage *a, const ProtobufCMessage *b);
+
 /* A new message with every field at its default, in the arena; NULL when the budget is spent. */
 ProtobufCMessage *sky_message_create(const ProtobufCMessageDescriptor *type, SkyArena *arena);
 

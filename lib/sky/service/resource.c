@@ -6,9 +6,24 @@
 
 #include <sky/core/time.h>
 
-enum { ETAG_SIZE = 24 };
+/* Scope (64) and key (255) are bounded in characters, of up to 4 bytes each. */
+enum { ETAG_SIZE = 24, NAME_BYTES = 4 * (64 + 255) + 2 };
 /* 0001-01-01 and the last second of 9999: the range of google.protobuf.Timestamp. */
 static const int64_t MIN_SECONDS = -62135596800, MAX_SECONDS = 253402300799;
+
+void sky_resource_id(const SkyUuid *name_space, const char *scope, const char *idempotency_key, int64_t now_ms,
+                     const SkyRandom *random, char id[SKY_UUID_TEXT_SIZE]) {
+  char name[NAME_BYTES];
+  SkyUuid uuid;
+  if (idempotency_key[0] == '\0') {
+    uuid = sky_uuid_v7(now_ms, random);
+  } else {
+    /* No scope holds a newline, so that no two pairs of scope and key have one name. */
+    snprintf(name, sizeof(name), "%s%s%s", scope != NULL ? scope : "", scope != NULL ? "\n" : "", idempotency_key);
+    uuid = sky_uuid_v5(name_space, sky_str(name));
+  }
+  sky_uuid_format(&uuid, id);
+}
 
 protobuf_Timestamp *sky_timestamp_create(SkyArena *arena, int64_t unix_ms) {
   protobuf_Timestamp *timestamp = protobuf_Timestamp_create(arena);

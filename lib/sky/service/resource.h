@@ -1,5 +1,5 @@
 /*
- * Resource: what every service does with the resources of its API: times, entity tags, preconditions.
+ * Resource: what every service does with the resources of its API: ids, times, entity tags, preconditions.
  *
  * Everything is allocated in the arena given; NULL only when its budget is spent. Thread-safe on distinct arenas.
  */
@@ -8,9 +8,19 @@
 #include <stdint.h>
 
 #include <sky/core/arena.h>
+#include <sky/core/id.h>
 #include <sky/core/status.h>
 
 #include "google/protobuf/timestamp.sky.h"
+
+/*
+ * The id of a resource whose creator gives none: of the idempotency key when there is one (version 5 UUID of
+ * name_space), so that asking again finds what the first call made, with nothing stored; otherwise a new one ordered by
+ * time (version 7). scope: what keys are unique in, an owner or account, "" included; it holds no newline. NULL: the
+ * name is the key alone. At most 64 characters of scope and 255 of key count, as the contracts bound them. Pure.
+ */
+void sky_resource_id(const SkyUuid *name_space, const char *scope, const char *idempotency_key, int64_t now_ms,
+                     const SkyRandom *random, char id[SKY_UUID_TEXT_SIZE]);
 
 /* Unix time in ms as a google.protobuf.Timestamp, and back (0 for NULL; parts of a ms are cut; seconds outside of the
  * years 1 to 9999 become the nearest inside). */

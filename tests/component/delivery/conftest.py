@@ -9,5 +9,7 @@ from support.delivery import Deliveries
 @pytest.fixture
 def deliveries(tmp_path) -> Iterator[Deliveries]:
     running = Deliveries(tmp_path)
-    yield running
-    running.stop()
+    try:
+        yield running.start()
+    finally:
+        running.stop()

@@ -11,8 +11,10 @@ from support.programs import Program, free_port
 @pytest.fixture
 def scheduler(tmp_path) -> Iterator[Scheduler]:
     running = Scheduler(tmp_path)
-    yield running
-    running.stop()
+    try:
+        yield running.start()
+    finally:
+        running.stop()
 
 
 @pytest.fixture

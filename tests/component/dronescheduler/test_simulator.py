@@ -1,7 +1,5 @@
 """The simulator against the real scheduler: missions end, whatever is restarted on the way."""
 
-import time
-
 from support.dronescheduler import near
 from support.waiting import eventually
 
@@ -28,6 +26,21 @@ def assign_many(scheduler, count: int) -> list[str]:
 def wait_completed(scheduler, deliveries: list[str], seconds: float = 60) -> None:
     for delivery in deliveries:
         eventually(lambda: state(scheduler, delivery) == "COMPLETED", seconds, what=f"delivery {delivery} completed")
+
+
+def drones_of(scheduler) -> list[dict]:
+    return scheduler.fleet.call("ListDrones", {"pageSize": 1000})["drones"]
+
+
+def wait_under_way(scheduler) -> None:
+    """Somewhere in the middle of the flights: some drone has moved, or there is no flight left."""
+    before = {drone["id"]: drone["location"] for drone in drones_of(scheduler) if "deliveryId" in drone}
+
+    def moved() -> bool:
+        flying = [drone for drone in drones_of(scheduler) if "deliveryId" in drone]
+        return not flying or any(before.get(drone["id"], drone["location"]) != drone["location"] for drone in flying)
+
+    eventually(moved, 30, what="a drone on its mission moves")
 
 
 def test_it_flies_missions_to_their_end_and_charges(scheduler, simulator):
@@ -67,7 +80,7 @@ def test_missions_survive_the_restart_of_either_side(scheduler, simulator):
     wait_registered(scheduler, 20)
     deliveries = assign_many(scheduler, 20)
     for round in range(3):
-        time.sleep(0.7)  # somewhere in the middle of the flights
+        wait_under_way(scheduler)
         if round % 2 == 0:
             scheduler.restart()
         else:

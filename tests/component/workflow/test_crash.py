@@ -1,7 +1,6 @@
 """200 requests while things die: each saga ends once, and what the peers hold fits how it ended."""
 
 import random
-import time
 import uuid
 from collections import Counter
 
@@ -65,6 +64,17 @@ def check_told_once(rig, states):
     eventually(told, 30, every=0.5)
 
 
+def wait_for_a_moment(rig, chance, before, count):
+    """The moment of death is what varies: some way into the sagas of the last count requests. before: calls that the peers had seen."""
+    moment = before + chance.randrange(2 * count)  # nearly every saga makes four calls
+    eventually(lambda: calls_seen(rig) >= moment, 30, what="the sagas are under way")
+
+
+def calls_seen(rig):
+    with rig.peers.lock:
+        return rig.peers.calls.total()
+
+
 def wait_for_cancellations(rig, ids, cancelled):
     eventually(lambda: all(rig.get(id)["state"] in ("WORKFLOW_STATE_CANCELLED", "WORKFLOW_STATE_REJECTED") for id in cancelled), 60, every=0.2)
     return all_end(rig, ids)
@@ -82,8 +92,9 @@ def test_the_service_is_killed_again_and_again(rig):
     cancelled = set()
     ids = []
     for _ in range(5):
+        before = calls_seen(rig)
         ids += publish_some(rig, chance, REQUESTS // 5, cancelled)
-        time.sleep(chance.random() * 0.5)  # the moment of death is what varies
+        wait_for_a_moment(rig, chance, before, REQUESTS // 5)
         rig.kill_workflow()
         rig.start_workflow()
     rig.wait_until_ready()
@@ -99,8 +110,9 @@ def test_the_broker_is_killed_again_and_again(rig):
     cancelled = set()
     ids = []
     for _ in range(4):
+        before = calls_seen(rig)
         ids += publish_some(rig, chance, REQUESTS // 4, cancelled)
-        time.sleep(chance.random() * 0.3)
+        wait_for_a_moment(rig, chance, before, REQUESTS // 4)
         rig.kill_nats()
         rig.start_nats()
     all_end(rig, ids)

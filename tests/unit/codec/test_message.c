@@ -84,5 +84,35 @@ START_TEST(string_fields_by_name) {
 }
 END_TEST
 
+START_TEST(equal_messages_elsewhere_in_memory_are_the_same) {
+  char name[] = "name";
+  M(Tree) leaf = M(Tree_INIT), root = M(Tree_INIT);
+  leaf.name = "name";
+  root.left = &leaf;
+  M(Tree) other_leaf = leaf, other = root;
+  other_leaf.name = name;
+  other.left = &other_leaf;
+  ck_assert(sky_message_same(&root.base, &other.base));
+}
+END_TEST
+
+START_TEST(any_difference_makes_another_message) {
+  M(Tree) leaf = M(Tree_INIT), root = M(Tree_INIT);
+  leaf.name = "name";
+  root.left = &leaf;
+  M(Tree) other = root;
+  other.left = NULL;
+  ck_assert(!sky_message_same(&root.base, &other.base));
+  other.right = &leaf; /* the same bytes under another number */
+  ck_assert(!sky_message_same(&root.base, &other.base));
+  M(Tree) other_leaf = leaf;
+  other_leaf.name = "Name";
+  other = root;
+  other.left = &other_leaf;
+  ck_assert(!sky_message_same(&root.base, &other.base));
+}
+END_TEST
+
 SKY_CHECK_MAIN_WITH("codec/message", setup, teardown, a_copy_shares_nothing, a_created_message_is_at_its_defaults,
-                    packing_appends, packing_past_the_maximum_says_so, string_fields_by_name)
+                    packing_appends, packing_past_the_maximum_says_so, string_fields_by_name,
+                    equal_messages_elsewhere_in_memory_are_the_same, any_difference_makes_another_message)

@@ -1,13 +1,17 @@
-/* Times and entity tags of resources. */
+/* Ids, times and entity tags of resources. */
 #include "sky_check.h"
+
+#include <string.h>
 
 #include <sky/core/time.h>
 #include <sky/service/resource.h>
 
 static SkyArena arena;
+static SkySeededRandom seeded;
 
 static void setup(void) {
   sky_arena_init(&arena, 1 << 16);
+  sky_seeded_random_init(&seeded, 3);
 }
 
 static void teardown(void) {
@@ -27,6 +31,73 @@ static void assert_timestamp(int64_t unix_ms, int64_t seconds, int32_t nanos) {
   ck_assert_int_eq(timestamp->nanos, nanos);
   ck_assert_int_eq(sky_timestamp_ms(timestamp), unix_ms);
 }
+
+/* ---- ids ---- */
+
+static const int64_t now_ms = 1795000000000;
+/* The namespace of DNS (RFC 9562, 6.6). */
+static const SkyUuid names = {
+    {0x6b, 0xa7, 0xb8, 0x10, 0x9d, 0xad, 0x11, 0xd1, 0x80, 0xb4, 0x00, 0xc0, 0x4f, 0xd4, 0x30, 0xc8}};
+
+static const char *id_at(const char *scope, const char *key, int64_t at_ms) {
+  static char ids[4][SKY_UUID_TEXT_SIZE];
+  static size_t next;
+  char *id = ids[next++ % 4];
+  SkyUuid uuid;
+  sky_resource_id(&names, scope, key, at_ms, &seeded.random, id);
+  ck_assert(sky_uuid_parse(sky_str(id), &uuid));
+  return id;
+}
+
+static const char *id_of(const char *scope, const char *key) {
+  return id_at(scope, key, now_ms);
+}
+
+START_TEST(the_same_key_gives_the_same_id_at_any_time) {
+  const char *first = id_at("acme", "key-1", now_ms), *again = id_at("acme", "key-1", now_ms + 3600000);
+  ck_assert_str_eq(first, again);
+  ck_assert_int_eq(first[14], '5');
+}
+END_TEST
+
+/* What is stored is found again by its key only while these stay. Made by Python's uuid.uuid5(). */
+START_TEST(the_id_of_a_key_never_changes) {
+  ck_assert_str_eq(id_of("acme", "key-1"), "684ef187-6842-5f3f-9718-483e9c980e7b");
+  ck_assert_str_eq(id_of("", "key-1"), "9ab06f63-8a18-5565-8776-623fff02e91b");
+  ck_assert_str_eq(id_of(NULL, "key-1"), "f32396dc-3a2b-52cf-8dae-1f652dede6a7");
+}
+END_TEST
+
+START_TEST(another_key_or_scope_gives_another_id) {
+  const char *id = id_of("acme", "key-1");
+  ck_assert_str_ne(id, id_of("acme", "key-2"));
+  ck_assert_str_ne(id, id_of("acme2", "key-1"));
+  ck_assert_str_ne(id, id_of("", "key-1"));
+  ck_assert_str_ne(id_of("a", "bc"), id_of("ab", "c"));
+}
+END_TEST
+
+/* The contracts count characters: a key of 255 may have 1020 bytes, and the last of them counts like the first. */
+START_TEST(the_last_byte_of_the_longest_key_counts) {
+  char scope[4 * 64 + 1], key[4 * 255 + 1], other[4 * 255 + 1];
+  for (size_t i = 0; i < 64; i++)
+    memcpy(scope + 4 * i, "\xF0\x9F\x9A\x81", 5);
+  for (size_t i = 0; i < 255; i++)
+    memcpy(key + 4 * i, "\xF0\x9F\x9A\x81", 5);
+  memcpy(other, key, sizeof(key));
+  other[4 * 255 - 1] = '\x82';
+  ck_assert_str_ne(id_of(scope, key), id_of(scope, other));
+}
+END_TEST
+
+START_TEST(without_a_key_ids_are_new_and_ordered_by_time) {
+  const char *first = id_at("acme", "", now_ms), *second = id_at("acme", "", now_ms);
+  const char *later = id_at("acme", "", now_ms + 1);
+  ck_assert_int_eq(first[14], '7');
+  ck_assert_str_ne(first, second);
+  ck_assert_int_lt(strcmp(first, later), 0);
+}
+END_TEST
 
 /* ---- times ---- */
 
@@ -129,9 +200,11 @@ START_TEST(what_is_no_tag_matches_nothing) {
 }
 END_TEST
 
-SKY_CHECK_MAIN_WITH("service/resource", setup, teardown, times_are_the_same_there_and_back,
-                    before_1970_nanos_still_count_forward, the_ends_of_the_calendar_are_kept, parts_of_a_ms_are_cut,
-                    no_time_is_0, times_outside_the_calendar_become_the_nearest_inside,
-                    ns_stop_at_the_ends_of_their_range, without_memory_there_is_none, a_tag_names_its_version,
-                    a_tag_matches_its_own_version_alone, nothing_and_a_star_match_every_version,
-                    what_is_no_tag_matches_nothing)
+SKY_CHECK_MAIN_WITH("service/resource", setup, teardown, the_same_key_gives_the_same_id_at_any_time,
+                    the_id_of_a_key_never_changes, another_key_or_scope_gives_another_id,
+                    the_last_byte_of_the_longest_key_counts, without_a_key_ids_are_new_and_ordered_by_time,
+                    times_are_the_same_there_and_back, before_1970_nanos_still_count_forward,
+                    the_ends_of_the_calendar_are_kept, parts_of_a_ms_are_cut, no_time_is_0,
+                    times_outside_the_calendar_become_the_nearest_inside, ns_stop_at_the_ends_of_their_range,
+                    without_memory_there_is_none, a_tag_names_its_version, a_tag_matches_its_own_version_alone,
+                    nothing_and_a_star_match_every_version, what_is_no_tag_matches_nothing)

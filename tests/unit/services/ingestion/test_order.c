@@ -187,49 +187,7 @@ START_TEST(the_id_of_a_key_never_changes) {
 }
 END_TEST
 
-START_TEST(another_owner_or_key_gives_another_id) {
-  const char *id = request_id("acme", "order-17");
-  ck_assert_str_ne(id, request_id("acme", "order-18"));
-  ck_assert_str_ne(id, request_id("acme2", "order-17"));
-  ck_assert_str_ne(request_id("a", "bc"), request_id("ab", "c"));
-}
-END_TEST
-
-/* The contract counts characters: a key of 255 may have 1020 bytes, and the last of them counts like the first. */
-START_TEST(the_whole_of_a_long_key_counts) {
-  char owner[65], key[1021], other[1021];
-  memset(owner, 'o', 64);
-  owner[64] = '\0';
-  for (int i = 0; i < 255; i++)
-    memcpy(key + 4 * i, "\xF0\x9F\x9A\x81", 4);
-  key[1020] = '\0';
-  memcpy(other, key, sizeof(key));
-  other[1019] = '\x82';
-  ck_assert_str_ne(request_id(owner, key), request_id(owner, other));
-}
-END_TEST
-
-START_TEST(without_a_key_every_request_is_new_and_ordered_by_time) {
-  const char *first = request_id("acme", ""), *second = request_id("acme", "");
-  ck_assert_str_ne(first, second);
-  ck_assert_int_eq(first[14], '7');
-  char later[SKY_UUID_TEXT_SIZE];
-  order_request_id("acme", "", now_ms + 1, &seeded.random, later);
-  ck_assert_int_lt(strcmp(first, later), 0);
-}
-END_TEST
-
-/* ---- sameness ---- */
-
-START_TEST(an_equal_order_elsewhere_in_memory_is_the_same) {
-  common_Location other_pickup = pickup;
-  char owner[] = "acme";
-  common_DeliveryOrder other = order;
-  other.pickup_location = &other_pickup;
-  other.owner_id = owner;
-  ck_assert(order_is_same(&order, &other));
-}
-END_TEST
+/* ---- digests ---- */
 
 START_TEST(a_digest_tells_orders_apart) {
   char digest[SKY_UUID_TEXT_SIZE], again[SKY_UUID_TEXT_SIZE], other[SKY_UUID_TEXT_SIZE];
@@ -243,29 +201,10 @@ START_TEST(a_digest_tells_orders_apart) {
 }
 END_TEST
 
-START_TEST(any_difference_makes_another_order) {
-  common_PackageInfo heavier = package;
-  heavier.weight_kg = 2.6;
-  common_DeliveryOrder other = order;
-  other.package_info = &heavier;
-  ck_assert(!order_is_same(&order, &other));
-  other = order;
-  other.expedited = true;
-  ck_assert(!order_is_same(&order, &other));
-  other = order;
-  set_deadline(1000);
-  ck_assert(!order_is_same(&order, &other));
-}
-END_TEST
-
 SKY_CHECK_MAIN_WITH("ingestion/order", setup, NULL, a_plain_order_needs_no_times,
                     an_order_with_times_in_order_is_accepted, drop_off_at_the_pickup_is_refused,
                     altitude_makes_no_other_place, places_some_metres_apart_are_two,
                     a_pickup_in_the_past_is_refused_beyond_a_minute, a_deadline_that_is_over_is_refused,
                     a_deadline_not_after_the_pickup_is_refused, times_at_the_ends_of_the_number_range_are_judged_too,
                     a_package_needs_a_weight_or_a_size, every_fault_is_named_under_the_prefix,
-                    the_same_owner_and_key_give_the_same_id, the_id_of_a_key_never_changes,
-                    another_owner_or_key_gives_another_id, the_whole_of_a_long_key_counts,
-                    without_a_key_every_request_is_new_and_ordered_by_time,
-                    an_equal_order_elsewhere_in_memory_is_the_same, any_difference_makes_another_order,
-                    a_digest_tells_orders_apart)
+                    the_same_owner_and_key_give_the_same_id, the_id_of_a_key_never_changes, a_digest_tells_orders_apart)
