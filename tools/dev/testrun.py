@@ -11,8 +11,10 @@ from dev.paths import ROOT, VENV
 from dev.tally import Tally
 
 PROCESSES = (os.cpu_count() or 1) + 1  # tests wait for servers and clocks more than they compute
-# Groups whose Python tests start all they need by themselves, so that two files may run side by side.
-_SIDE_BY_SIDE = {"component": ("-n", str(os.cpu_count() or 1), "--dist", "loadfile")}
+# Groups whose Python tests start all they need by themselves, so that files may run side by side. System tests wait for drones and clocks
+# four fifths of their time.
+_SIDE_BY_SIDE = {group: ("-n", str(processes), "--dist", "loadfile") for group, processes in
+                 (("component", os.cpu_count() or 1), ("system", PROCESSES))}
 
 _SANITIZERS = {
     "ASAN_OPTIONS": "detect_leaks=1:detect_stack_use_after_return=1:strict_string_checks=1",

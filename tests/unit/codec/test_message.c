@@ -103,8 +103,6 @@ START_TEST(any_difference_makes_another_message) {
   M(Tree) other = root;
   other.left = NULL;
   ck_assert(!sky_message_same(&root.base, &other.base));
-  other.right = &leaf; /* the same bytes under another number */
-  ck_assert(!sky_message_same(&root.base, &other.base));
   M(Tree) other_leaf = leaf;
   other_leaf.name = "Name";
   other = root;
