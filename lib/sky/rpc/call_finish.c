@@ -11,6 +11,7 @@
 #include <grpc/byte_buffer.h>
 
 #include <sky/core/time.h>
+#include <sky/rpc/metadata.h>
 #include <sky/rpc/slices.h>
 #include <sky/rpc/status_proto.h>
 
@@ -93,7 +94,7 @@ static void add_pushback(SkyCall *call, const SkyError *status) {
   if (retry_after_ms < 0)
     return;
   snprintf(text, sizeof(text), "%" PRId64, retry_after_ms);
-  sky_metadata_list_add_own(&call->trailing_metadata, "grpc-retry-pushback-ms", sky_str(text));
+  sky_metadata_list_add_own(&call->trailing_metadata, SKY_METADATA_RETRY_PUSHBACK, sky_str(text));
 }
 
 static void add_details(SkyCall *call, const SkyError *status) {

@@ -169,7 +169,7 @@ void sky_client_destroy(SkyClient *client) {
   client->closing = true;
   for (SkyClientCall *call = client->open_calls; call != NULL; call = call->next)
     grpc_call_cancel(call->core, NULL);
-  while (client->open_count > 0 || client->wait_scheduled)
+  while (client->open_count > 0 || client->hedged_count > 0 || client->wait_scheduled)
     pthread_cond_wait(&client->changed, &client->lock);
   pthread_mutex_unlock(&client->lock);
   sky_rpc_wait_for_io_thread(client->rpc); /* the callback of the last call may still run */

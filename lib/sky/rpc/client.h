@@ -66,7 +66,10 @@ typedef struct SkyCallOptions {
   size_t metadata_count;
   SkyCompression compression; /* of the messages we send; identity: as SkyClientOptions says */
   int64_t connect_wait_ms;    /* as in SkyClientOptions; 0: as it says there */
-  /* May be NULL. Runs once, before the call's done or on_done, where sky_client_call_metadata() tells what came. */
+  /*
+   * May be NULL. Runs once, before the call's done or on_done, where sky_client_call_metadata() tells what came; not
+   * for a call that was refused before it was begun.
+   */
   void (*on_end)(void *user, const SkyClientCall *call, const SkyError *status);
   void *user;
 } SkyCallOptions;

@@ -73,6 +73,7 @@ struct SkyClient {
   pthread_cond_t changed;
   SkyClientCall *open_calls;
   size_t open_count;
+  size_t hedged_count;                /* calls that are made as several attempts */
   grpc_connectivity_state last_state; /* as the watcher saw it */
   bool wait_scheduled;                /* wait_posted or wait_timer is under way */
   bool closing;
@@ -96,9 +97,10 @@ void sky_client_call_close(SkyClientCall *call);
 SkyHedgingPolicy sky_hedging_with_defaults(const SkyServiceConfig *config);
 void sky_hedging_init_budget(SkyRetryBudget *budget, const SkyServiceConfig *config);
 
-/* client_unary.c: a call as it is, not hedged. */
-void sky_client_call_once_async(SkyClient *client, const SkyMethodDescriptor *method, const SkyContext *context,
-                                const ProtobufCMessage *request, SkyOnDone done, void *user);
+/* client_unary.c: a call as it is, not hedged. An error: it could not be begun, and done is not called. */
+SKY_MUST_USE SkyStatus sky_client_call_once_async(SkyClient *client, const SkyMethodDescriptor *method,
+                                                  const SkyContext *context, const ProtobufCMessage *request,
+                                                  SkyOnDone done, void *user);
 
 /* client_wait.c; with the client's lock held, but for init. */
 void sky_client_wait_init(SkyClient *client);

@@ -105,11 +105,11 @@ static void complete(SkyTag *tag, bool ok) {
 }
 
 static SkyStatus start_async(SkyClient *client, const SkyMethodDescriptor *method, const SkyContext *context,
-                             const ProtobufCMessage *request, UnaryCall async) {
+                             const ProtobufCMessage *request, SkyOnDoneInvoke invoke, SkyFunction done, void *user) {
   UnaryCall *unary = malloc(sizeof(*unary));
   if (unary == NULL)
     return sky_status_no_memory();
-  *unary = async;
+  *unary = (UnaryCall){.tag.complete = complete, .invoke = invoke, .function = done, .user = user};
   const SkyStatus status = sky_client_call_begin(&unary->call, client, method, context, request);
   if (status != SKY_OK)
     free(unary);
@@ -118,30 +118,25 @@ static SkyStatus start_async(SkyClient *client, const SkyMethodDescriptor *metho
   return status;
 }
 
-static void call_once(SkyClient *client, const SkyMethodDescriptor *method, const SkyContext *context,
-                      const ProtobufCMessage *request, SkyOnDoneInvoke invoke, SkyFunction done, void *user) {
-  const UnaryCall async = {.tag.complete = complete, .invoke = invoke, .function = done, .user = user};
-  const SkyStatus status = start_async(client, method, context, request, async);
-  if (status != SKY_OK)
-    invoke(done, user, status, NULL);
-}
-
 void sky_client_call_async_typed(SkyClient *client, const SkyMethodDescriptor *method, const SkyContext *context,
                                  const ProtobufCMessage *request, SkyOnDoneInvoke invoke, SkyFunction done,
                                  void *user) {
-  if (sky_hedge_is_wanted(client, method))
+  if (sky_hedge_is_wanted(client, method)) {
     sky_hedge_call_async(client, method, context, request, invoke, done, user);
-  else
-    call_once(client, method, context, request, invoke, done, user);
+    return;
+  }
+  const SkyStatus status = start_async(client, method, context, request, invoke, done, user);
+  if (status != SKY_OK)
+    invoke(done, user, status, NULL);
 }
 
 static void invoke_untyped(SkyFunction done, void *user, SkyStatus status, const ProtobufCMessage *response) {
   ((SkyOnDone)done)(user, status, response);
 }
 
-void sky_client_call_once_async(SkyClient *client, const SkyMethodDescriptor *method, const SkyContext *context,
-                                const ProtobufCMessage *request, SkyOnDone done, void *user) {
-  call_once(client, method, context, request, invoke_untyped, (SkyFunction)done, user);
+SkyStatus sky_client_call_once_async(SkyClient *client, const SkyMethodDescriptor *method, const SkyContext *context,
+                                     const ProtobufCMessage *request, SkyOnDone done, void *user) {
+  return start_async(client, method, context, request, invoke_untyped, (SkyFunction)done, user);
 }
 
 void sky_client_call_async(SkyClient *client, const SkyMethodDescriptor *method, const SkyContext *context,

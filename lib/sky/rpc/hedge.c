@@ -7,6 +7,7 @@
 
 #include <sky/codec/message.h>
 #include <sky/core/time.h>
+#include <sky/rpc/metadata.h>
 #include <sky/rpc/raw.h>
 
 enum { MAX_REQUEST_MEMORY = 64 << 20, LOOK_MS = 50 };
@@ -27,8 +28,12 @@ typedef struct Hedge {
   SkyTimer timer;         /* for the next attempt */
   int64_t next_ns;        /* when it is due */
   unsigned started, open; /* attempts */
+  bool paid;              /* the budget's token for the next attempt is ours */
+  bool stopped;           /* no more attempts */
+  bool is_answer;         /* the attempt that has just ended */
+  bool end_told;          /* on_end has run */
   bool ended;             /* the caller has its answer */
-  SkyStatus failure;      /* the last one that is not final */
+  SkyStatus failure;      /* of the last attempt that was not the answer */
   SkyOnDoneInvoke invoke;
   SkyFunction done;
   void *user;
@@ -84,23 +89,7 @@ static SkyStatus copy_metadata(Hedge *hedge, const SkyCallOptions *options) {
   return SKY_OK;
 }
 
-static bool is_final(const Hedge *hedge, const SkyError *status) {
-  const SkyHedgingPolicy *policy = &hedge->client->hedging;
-  for (size_t i = 0; i < policy->code_count; i++) {
-    if (sky_status_code(status) == policy->codes[i])
-      return hedge->started == policy->max_attempts && hedge->open == 0;
-  }
-  return true;
-}
-
-/* Of all attempts the caller sees the end of the one that counts. */
-static void attempt_ended(void *user, const SkyClientCall *call, const SkyError *status) {
-  Hedge *hedge = user;
-  hedge->open--;
-  if (!hedge->ended && hedge->on_end != NULL && is_final(hedge, status))
-    hedge->on_end(hedge->on_end_user, call, status);
-  hedge->open++;
-}
+static void attempt_ended(void *user, const SkyClientCall *call, const SkyError *status);
 
 static SkyStatus copy_options(Hedge *hedge, const SkyCallOptions *options) {
   if (options != NULL) {
@@ -127,18 +116,26 @@ static void hedge_destroy(Hedge *hedge) {
   free(hedge);
 }
 
-/* As an open call of the client, which its destruction waits for. */
+/*
+ * The client's destruction waits for hedged calls too, between their attempts. They are counted by themselves: each of
+ * their attempts is an open call already, and must find room among those.
+ */
 static SkyStatus hold_client(SkyClient *client) {
+  SkyStatus status = SKY_OK;
   pthread_mutex_lock(&client->lock);
-  const bool closing = client->closing;
-  client->open_count += !closing;
+  if (client->closing)
+    status = SKY_CANCELLED("the client is being closed");
+  else if (client->hedged_count >= client->max_concurrent_calls)
+    status = SKY_RESOURCE_EXHAUSTED("the client has %zu hedged calls", client->hedged_count);
+  else
+    client->hedged_count++;
   pthread_mutex_unlock(&client->lock);
-  return closing ? SKY_CANCELLED("the client is being closed") : SKY_OK;
+  return status;
 }
 
 static void release_client(SkyClient *client) {
   pthread_mutex_lock(&client->lock);
-  if (--client->open_count == 0 && client->closing)
+  if (--client->hedged_count == 0 && client->closing)
     pthread_cond_broadcast(&client->changed);
   pthread_mutex_unlock(&client->lock);
 }
@@ -151,6 +148,20 @@ static void free_when_done(Hedge *hedge) {
   release_client(client);
 }
 
+/* Of all attempts the caller sees the end of the one that counts. */
+static void tell_end(Hedge *hedge, const SkyClientCall *call, const SkyError *status) {
+  hedge->end_told = true;
+  if (hedge->on_end != NULL)
+    hedge->on_end(hedge->on_end_user, call, status);
+}
+
+/* The call's end is none of an attempt's, for there was a pause between two. */
+static void tell_end_between(Hedge *hedge, const SkyError *status) {
+  const SkyClientCall none = {
+      .client = hedge->client, .method = hedge->method, .context = hedge->context, .made = true};
+  tell_end(hedge, &none, status);
+}
+
 /* The caller gets its answer; attempts that are still open are cancelled. */
 static void end(Hedge *hedge, SkyStatus status, const ProtobufCMessage *response) {
   hedge->ended = true;
@@ -158,13 +169,13 @@ static void end(Hedge *hedge, SkyStatus status, const ProtobufCMessage *response
   sky_cancel_remove(hedge->parent, &hedge->listener);
   if (status == SKY_OK)
     sky_retry_budget_success(&hedge->client->hedging_budget);
+  if (!hedge->end_told && hedge->started > 0)
+    tell_end_between(hedge, status);
   hedge->invoke(hedge->done, hedge->user, status, response);
   sky_cancel_trigger(hedge->context.cancel);
 }
 
-/* ---- attempts ---- */
-
-static void attempt_done(void *user, SkyStatus status, const ProtobufCMessage *response);
+/* ---- when attempts are made ---- */
 
 static int64_t now_ns(void) {
   return sky_clock_monotonic_ns(sky_clock_system_borrow());
@@ -183,71 +194,128 @@ static bool set_timer(Hedge *hedge) {
   return set;
 }
 
+/* False when there is no next attempt: there were enough, or the deadline comes first. */
 static bool schedule_attempt(Hedge *hedge, int64_t delay_ms) {
-  hedge->next_ns = earlier(now_ns() + delay_ms * SKY_NS_PER_MS, hedge->context.deadline_ns);
+  if (hedge->stopped || hedge->started >= hedge->client->hedging.max_attempts ||
+      delay_ms >= sky_context_remaining_ms(&hedge->context))
+    return false;
+  hedge->next_ns = now_ns() + delay_ms * SKY_NS_PER_MS;
   return set_timer(hedge);
 }
 
-/* The hedge may be gone when this returns. */
-static void start_attempt(Hedge *hedge) {
-  hedge->started++;
-  hedge->open++;
-  if (hedge->started < hedge->client->hedging.max_attempts)
-    (void)schedule_attempt(hedge, hedge->client->hedging.delay_ms);
-  sky_client_call_once_async(hedge->client, hedge->method, &hedge->context, hedge->request, attempt_done, hedge);
+static bool pay(Hedge *hedge) {
+  hedge->paid = hedge->paid || sky_retry_budget_take(&hedge->client->hedging_budget);
+  return hedge->paid;
 }
 
-static SkyStatus take_failure(Hedge *hedge) {
-  const SkyStatus failure = hedge->failure;
-  hedge->failure = SKY_OK;
-  return failure;
+/* ---- how attempts end ---- */
+
+static bool may_be_tried_again(const Hedge *hedge, const SkyError *status) {
+  const SkyHedgingPolicy *policy = &hedge->client->hedging;
+  for (size_t i = 0; i < policy->code_count; i++) {
+    if (sky_status_code(status) == policy->codes[i])
+      return true;
+  }
+  return false;
 }
 
-static void give_up(Hedge *hedge) {
-  end(hedge, take_failure(hedge), NULL);
-  free_when_done(hedge);
+/* When the server wants to see the next attempt: 0 at once, negative never. */
+static int64_t pushback_ms(const SkyClientCall *call, const SkyError *status) {
+  SkyStr text;
+  int64_t ms = -1;
+  if (sky_client_call_metadata(call, SKY_METADATA_RETRY_PUSHBACK, &text))
+    return sky_str_to_int64(text, &ms) ? ms : -1;
+  ms = sky_status_retry_after_ms(status);
+  return ms > 0 ? ms : 0;
 }
 
-/* The call is to be ended: an attempt that is begun now says why. */
-static bool is_given_up(const Hedge *hedge) {
-  pthread_mutex_lock(&hedge->client->lock);
-  const bool closing = hedge->client->closing;
-  pthread_mutex_unlock(&hedge->client->lock);
-  return closing || sky_cancel_is_set(hedge->context.cancel);
+/*
+ * True when the call goes on after this failure: with other attempts that are open, or with one that is to come. That
+ * is settled here, while the attempt's end can still be shown to the caller, its token of the budget included.
+ */
+static bool goes_on(Hedge *hedge, int64_t delay_ms) {
+  hedge->stopped |= delay_ms < 0;
+  const bool comes = schedule_attempt(hedge, delay_ms);
+  return hedge->open > 0 || (comes && pay(hedge));
 }
 
-static void time_for_attempt(void *user) {
+static void attempt_ended(void *user, const SkyClientCall *call, const SkyError *status) {
   Hedge *hedge = user;
-  const bool given_up = is_given_up(hedge);
-  if (now_ns() < hedge->next_ns && !given_up && set_timer(hedge))
+  hedge->open--;
+  if (hedge->ended)
     return;
-  if (given_up || sky_retry_budget_take(&hedge->client->hedging_budget))
-    start_attempt(hedge);
-  else if (hedge->open == 0)
-    give_up(hedge);
+  hedge->is_answer = !may_be_tried_again(hedge, status) || !goes_on(hedge, pushback_ms(call, status));
+  if (hedge->is_answer)
+    tell_end(hedge, call, status);
 }
 
-/* Tries the next attempt at once, or when the server has said. Takes the status. */
-static void fail_over(Hedge *hedge, SkyStatus status) {
-  const int64_t pushback_ms = sky_status_retry_after_ms(status);
+static void keep_failure(Hedge *hedge, SkyStatus status) {
   sky_status_free(hedge->failure);
   hedge->failure = status;
-  if (!schedule_attempt(hedge, pushback_ms > 0 ? pushback_ms : 0) && hedge->open == 0)
-    end(hedge, take_failure(hedge), NULL);
 }
 
 static void attempt_done(void *user, SkyStatus status, const ProtobufCMessage *response) {
   Hedge *hedge = user;
-  hedge->open--;
-  if (hedge->ended)
-    sky_status_free(status);
-  else if (is_final(hedge, status))
+  if (!hedge->ended && hedge->is_answer)
     end(hedge, status, response);
-  else if (hedge->started < hedge->client->hedging.max_attempts)
-    fail_over(hedge, status);
   else
-    sky_status_free(status); /* others are open */
+    keep_failure(hedge, status);
   free_when_done(hedge);
+}
+
+/* ---- attempts ---- */
+
+/* There are no more attempts: the end, when none is open. Takes the status; the hedge may be gone when this returns. */
+static void stop(Hedge *hedge, SkyStatus status) {
+  hedge->stopped = true;
+  if (hedge->open == 0)
+    end(hedge, status, NULL);
+  else
+    sky_status_free(status);
+  free_when_done(hedge);
+}
+
+/* We could not begin an attempt, for want of room perhaps: that is no answer when a server has given another. */
+static void attempt_refused(Hedge *hedge, SkyStatus refusal) {
+  if (hedge->failure != SKY_OK) {
+    sky_status_free(refusal);
+    refusal = hedge->failure;
+    hedge->failure = SKY_OK;
+  }
+  stop(hedge, refusal);
+}
+
+/* The hedge may be gone when this returns. */
+static void start_attempt(Hedge *hedge) {
+  const SkyStatus status =
+      sky_client_call_once_async(hedge->client, hedge->method, &hedge->context, hedge->request, attempt_done, hedge);
+  if (status != SKY_OK) {
+    attempt_refused(hedge, status);
+    return;
+  }
+  hedge->started++;
+  hedge->open++;
+  hedge->paid = false;
+  (void)schedule_attempt(hedge, hedge->client->hedging.delay_ms);
+}
+
+/* Why the call is to be ended, if it is. */
+static SkyStatus check(const Hedge *hedge) {
+  pthread_mutex_lock(&hedge->client->lock);
+  const bool closing = hedge->client->closing;
+  pthread_mutex_unlock(&hedge->client->lock);
+  return closing ? SKY_CANCELLED("the client is being closed") : sky_context_check(&hedge->context);
+}
+
+static void time_for_attempt(void *user) {
+  Hedge *hedge = user;
+  if (hedge->stopped)
+    return;
+  const SkyStatus over = check(hedge);
+  if (over != SKY_OK)
+    stop(hedge, over);
+  else if ((now_ns() >= hedge->next_ns || !set_timer(hedge)) && pay(hedge))
+    start_attempt(hedge);
 }
 
 static void start(SkyTag *tag, bool ok) {

@@ -2,8 +2,8 @@
  * Hedge: one call made as several attempts, of which the first good answer counts. (internal)
  *
  * The core does not implement hedging, so this does, on top of ordinary calls: gRFC A6, with the delay between
- * attempts, the codes that are not final, the budget and the server's pushback. Everything but the start happens on the
- * I/O thread.
+ * attempts, the codes that are not final, the budget and the server's pushback (RetryInfo counts as such). Everything
+ * but the start happens on the I/O thread.
  */
 #pragma once
 

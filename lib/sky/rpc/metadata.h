@@ -14,3 +14,5 @@
 #define SKY_METADATA_OWNER "sky-principal-owner"
 #define SKY_METADATA_SCOPES "sky-principal-scopes"
 #define SKY_METADATA_TRACEPARENT "traceparent"
+/* gRFC A6: when a server that fails a call wants to see it again, in milliseconds; negative: not at all. */
+#define SKY_METADATA_RETRY_PUSHBACK "grpc-retry-pushback-ms"
