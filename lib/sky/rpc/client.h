@@ -168,7 +168,8 @@ void sky_client_stream_unref(SkyClientStream *stream);
  * Streams of all three kinds, blocking: for worker threads and command-line tools, never on the I/O thread (asserted).
  * One thread at a time; writing and reading may be two threads.
  *
- * next: the next message into the arena; *ret is NULL at the regular end, an error is the status of the call. Without a
+ * next: the next message into the arena; *ret is NULL at the regular end, an error is the status of the call, now and
+ * whenever it is asked again. A message that cannot be read, for the arena's budget perhaps, ends the call. Without a
  * deadline it waits as long as the server takes.
  */
 typedef struct SkyClientReader SkyClientReader;

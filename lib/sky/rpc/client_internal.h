@@ -123,6 +123,9 @@ grpc_op sky_client_receive_status_op(SkyClientCall *call);
 SKY_MUST_USE SkyStatus sky_client_stream_intercept_write(SkyClientStream *stream, const ProtobufCMessage *message);
 SKY_MUST_USE SkyStatus sky_client_stream_put(SkyClientStream *stream, const ProtobufCMessage *message);
 
+/* The call ends with this status, unless it has ended. */
+void sky_client_stream_cancel_with(SkyClientStream *stream, const SkyError *status);
+
 /* For the blocking reader: messages as they come, instead of on_message; takes the buffer. */
 typedef void (*SkyClientOnBuffer)(void *user, SkyClientStream *stream, grpc_byte_buffer *buffer);
 SKY_MUST_USE SkyStatus sky_client_stream_open_raw(SkyClient *client, const SkyMethodDescriptor *method,

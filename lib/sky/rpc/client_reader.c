@@ -22,25 +22,33 @@ struct SkyClientReader {
   SkySendQueue messages; /* received, not yet asked for */
   bool paused;
   bool writable; /* again, after a write that was refused */
-  bool lost;     /* a message found no memory, so we cancelled the call */
   bool done;
-  SkyStatus status; /* of the stream, when done and not yet told */
+  SkyStatus status; /* of the stream, when done; or why we have ended it before: a message that could not be read */
 };
+
+/* We end the call: what is queued is not to be read as if nothing were missing. Takes the failure; with the lock held.
+ */
+static void fail(SkyClientReader *reader, SkyStatus failure) {
+  sky_send_queue_drop(&reader->messages);
+  sky_status_free(reader->status);
+  reader->status = failure;
+  sky_client_stream_cancel_with(reader->stream, failure);
+}
 
 /* The queue is bounded softly: the one message that fills it is taken, then no more are asked for. */
 static void on_buffer(void *user, SkyClientStream *stream, grpc_byte_buffer *buffer) {
   SkyClientReader *reader = user;
   const size_t size = grpc_byte_buffer_length(buffer);
   pthread_mutex_lock(&reader->lock);
-  const bool taken = sky_send_queue_push(&reader->messages, buffer, size, false);
+  if (reader->status != SKY_OK)
+    grpc_byte_buffer_destroy(buffer);
+  else if (!sky_send_queue_push(&reader->messages, buffer, size, false))
+    fail(reader, sky_status_no_memory());
   reader->paused = reader->messages.bytes >= QUEUE_BYTES;
   if (reader->paused)
     sky_client_stream_pause(stream);
-  reader->lost |= !taken;
   pthread_cond_broadcast(&reader->changed);
   pthread_mutex_unlock(&reader->lock);
-  if (!taken)
-    sky_client_stream_cancel(stream);
 }
 
 static void on_writable(void *user, SkyClientStream *stream) {
@@ -55,7 +63,10 @@ static void on_done(void *user, SkyStatus status) {
   SkyClientReader *reader = user;
   pthread_mutex_lock(&reader->lock);
   reader->done = true;
-  reader->status = status;
+  if (reader->status == SKY_OK)
+    reader->status = status;
+  else
+    sky_status_free(status); /* it says no more than that we have ended the call */
   pthread_cond_broadcast(&reader->changed);
   pthread_mutex_unlock(&reader->lock);
 }
@@ -93,25 +104,26 @@ static SkyStatus unpack_first(SkyClientReader *reader, SkyArena *arena, Protobuf
   SkyQueuedMessage *message = sky_send_queue_start(&reader->messages);
   const SkyStatus status = sky_client_unpack(reader->method, message->buffer, arena, ret);
   sky_send_queue_done(&reader->messages);
+  if (status != SKY_OK)
+    fail(reader, sky_status_copy(status));
   return status;
 }
 
-static SkyStatus take_status(SkyClientReader *reader, ProtobufCMessage **ret) {
-  SkyStatus status = reader->status;
-  reader->status = SKY_OK;
-  if (reader->lost && (status == SKY_OK || sky_status_take(&status, SKY_CODE_CANCELLED)))
-    status = sky_status_no_memory();
-  if (status == SKY_OK)
+/* With the lock held. */
+static SkyStatus next_or_end(SkyClientReader *reader, SkyArena *arena, ProtobufCMessage **ret) {
+  if (reader->messages.first != NULL)
+    return unpack_first(reader, arena, ret);
+  if (reader->status == SKY_OK)
     *ret = NULL;
-  return status;
+  return sky_status_copy(reader->status); /* for who asks again, too */
 }
 
 SkyStatus sky_client_reader_next(SkyClientReader *reader, SkyArena *arena, ProtobufCMessage **ret) {
   assert(!sky_rpc_is_io_thread(reader->rpc));
   pthread_mutex_lock(&reader->lock);
-  while (reader->messages.first == NULL && !reader->done)
+  while (reader->messages.first == NULL && !reader->done && reader->status == SKY_OK)
     pthread_cond_wait(&reader->changed, &reader->lock);
-  const SkyStatus status = reader->messages.first != NULL ? unpack_first(reader, arena, ret) : take_status(reader, ret);
+  const SkyStatus status = next_or_end(reader, arena, ret);
   const bool resume = reader->paused && sky_send_queue_is_half_empty(&reader->messages);
   reader->paused &= !resume;
   pthread_mutex_unlock(&reader->lock);

@@ -138,12 +138,16 @@ static void began(SkyTag *tag, bool ok) {
   end_operation(stream);
 }
 
+static void cancel_with(SkyClientStream *stream, const SkyError *status) {
+  (void)grpc_call_cancel_with_status(stream->call.core, (grpc_status_code)sky_status_code(status),
+                                     sky_status_message(status), NULL);
+}
+
 /* A message we cannot read ends the call. */
 static void fail(SkyClientStream *stream, SkyStatus failure) {
   sky_status_free(stream->failure);
   stream->failure = failure;
-  (void)grpc_call_cancel_with_status(stream->call.core, (grpc_status_code)sky_status_code(failure),
-                                     sky_status_message(failure), NULL);
+  cancel_with(stream, failure);
 }
 
 static void deliver(SkyClientStream *stream, grpc_byte_buffer *buffer) {
@@ -407,5 +411,12 @@ void sky_client_stream_cancel(SkyClientStream *stream) {
   pthread_mutex_lock(&stream->lock);
   if (!stream->ended)
     (void)grpc_call_cancel(stream->call.core, NULL);
+  pthread_mutex_unlock(&stream->lock);
+}
+
+void sky_client_stream_cancel_with(SkyClientStream *stream, const SkyError *status) {
+  pthread_mutex_lock(&stream->lock);
+  if (!stream->ended)
+    cancel_with(stream, status);
   pthread_mutex_unlock(&stream->lock);
 }

@@ -227,6 +227,38 @@ START_TEST(a_drain_wakes_a_handler_that_reads) {
 }
 END_TEST
 
+START_TEST(an_error_is_told_as_often_as_it_is_asked_for) {
+  const SkyRawMessage end = raw("!", 1);
+  SkyClientReader *reader = open_reader(SUM, NULL);
+  ProtobufCMessage *message = NULL;
+  assert_code(sky_client_reader_write(reader, &end.base), SKY_CODE_OK);
+  for (int i = 0; i < 3; i++)
+    assert_code(sky_client_reader_next(reader, &arena, &message), SKY_CODE_ABORTED);
+  sky_client_reader_close(reader);
+}
+END_TEST
+
+/* It must not look as if there had been one message less. */
+START_TEST(a_message_that_cannot_be_read_ends_the_call) {
+  static const char hundred[] = "a hundred messages, more than all the queues in between can ever hold ............";
+  SkyClientReader *reader = open_reader(POUR, hundred);
+  ProtobufCMessage *message = NULL;
+  SkyArena small;
+  sky_arena_init(&small, 1000);
+  ck_assert_uint_eq(next_size(reader), LARGE);
+  SkyStatus status = sky_client_reader_next(reader, &small, &message);
+  const SkyCode code = sky_status_code(status);
+  ck_assert_int_ne(code, SKY_CODE_OK);
+  sky_status_free(status);
+  for (int i = 0; i < 3; i++)
+    assert_code(sky_client_reader_next(reader, &arena, &message), code);
+  ck_assert_ptr_null(message);
+  SKY_CHECK_EVENTUALLY(handler_was_cancelled());
+  sky_client_reader_close(reader);
+  sky_arena_finish(&small);
+}
+END_TEST
+
 /* Refuses messages that begin with '?', with the code that a full queue has too. */
 static SkyStatus refuse_questions(void *self, SkyClientCall *call, const ProtobufCMessage *message) {
   const SkyStr bytes = ((const SkyRawMessage *)(const void *)message)->bytes;
@@ -248,4 +280,5 @@ END_TEST
 SKY_CHECK_MAIN_WITH("rpc/blocking", setup, teardown, a_handler_waits_for_room, a_caller_waits_for_room,
                     the_status_comes_by_finish_when_the_server_ends_the_call, both_wait_for_each_other,
                     a_caller_who_leaves_wakes_a_handler_that_reads, a_caller_who_leaves_wakes_a_handler_that_writes,
-                    a_drain_wakes_a_handler_that_reads, an_interceptors_refusal_is_no_reason_to_wait)
+                    a_drain_wakes_a_handler_that_reads, an_error_is_told_as_often_as_it_is_asked_for,
+                    a_message_that_cannot_be_read_ends_the_call, an_interceptors_refusal_is_no_reason_to_wait)
