@@ -78,6 +78,11 @@ static void watch_connectivity(SkyClient *client) {
                                         sky_tag_publish(&client->connectivity));
 }
 
+/* It has left this state, which leads only to a connection or to a failure that lasts, and is back. */
+static bool has_come_and_gone(grpc_connectivity_state before, grpc_connectivity_state now) {
+  return before == GRPC_CHANNEL_CONNECTING && now == GRPC_CHANNEL_CONNECTING;
+}
+
 static void connectivity_changed(SkyTag *tag, bool ok) {
   SkyClient *client = SKY_CONTAINER(tag, SkyClient, connectivity);
   pthread_mutex_lock(&client->lock);
@@ -85,10 +90,11 @@ static void connectivity_changed(SkyTag *tag, bool ok) {
     client->watching = false;
     pthread_cond_broadcast(&client->changed);
   } else {
+    const grpc_connectivity_state before = client->last_state;
     client->last_state = grpc_channel_check_connectivity_state(client->channel, 0);
-    if (client->last_state == GRPC_CHANNEL_READY)
+    if (client->last_state == GRPC_CHANNEL_READY || (ok && has_come_and_gone(before, client->last_state)))
       sky_client_wait_connected(client);
-    else
+    if (client->last_state != GRPC_CHANNEL_READY)
       sky_client_wait_disconnected(client);
     watch_connectivity(client);
   }

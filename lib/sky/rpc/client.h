@@ -91,6 +91,8 @@ typedef struct SkyClientOptions {
   /*
    * How long a call that finds no connection waits for one before it fails with UNAVAILABLE, never beyond its deadline;
    * 0: 500 ms; negative: not at all; SKY_WAIT_UNTIL_DEADLINE. So a peer that is being started again costs no errors.
+   * Only its deadline bounds a unary call that was already on a connection when that ended, and that the core makes
+   * again because no server has seen it.
    */
   int64_t connect_wait_ms;
   const SkyServiceConfig *config; /* retries and health checks; NULL: none of them. Borrowed by create */

@@ -32,10 +32,15 @@ static void wait_for_connection(SkyClientCall *call) {
   schedule(call->client);
 }
 
+/* By the core itself: the watcher's news wait in the queue, behind the ends of the calls that were open. */
+static bool is_connected(const SkyClient *client) {
+  return grpc_channel_check_connectivity_state(client->channel, 0) == GRPC_CHANNEL_READY;
+}
+
 void sky_client_wait_begin(SkyClientCall *call, int64_t wait_ms) {
   call->wait_for_ready = wait_ms >= 0;
   call->connect_wait_ms = wait_ms;
-  if (call->wait_for_ready && call->client->last_state != GRPC_CHANNEL_READY)
+  if (call->wait_for_ready && !is_connected(call->client))
     wait_for_connection(call);
 }
 
@@ -46,7 +51,8 @@ void sky_client_wait_connected(SkyClient *client) {
 
 /*
  * Of a stream we know whether it has been sent; of a unary call, which is one operation, we do not, and leave it to its
- * deadline: it may be with a server that drains.
+ * deadline: it may be with a server that drains. (The peer's name, which the core knows of a call that has been handed
+ * to a connection, is no way to tell: it stays when the core sends the call again, but is freed with the connection.)
  */
 void sky_client_wait_disconnected(SkyClient *client) {
   for (SkyClientCall *call = client->open_calls; call != NULL; call = call->next) {
@@ -63,10 +69,17 @@ static void give_up(SkyClientCall *call) {
   (void)grpc_call_cancel_with_status(call->core, GRPC_STATUS_UNAVAILABLE, reason, NULL);
 }
 
-/* When the first of the waiting calls gives up; INT64_MAX when none waits. With the lock held. */
+/*
+ * When the first of the waiting calls gives up; INT64_MAX when none waits. What a connection that has just come has
+ * taken up must not be given up. With the lock held.
+ */
 static int64_t look_through(SkyClient *client, size_t *ret_waiting) {
   int64_t first_ns = INT64_MAX;
+  if (is_connected(client))
+    sky_client_wait_connected(client);
   for (SkyClientCall *call = client->open_calls; call != NULL; call = call->next) {
+    if (call->sent)
+      call->connect_by_ns = 0;
     if (call->connect_by_ns != 0 && call->connect_by_ns <= now_ns())
       give_up(call);
     if (call->connect_by_ns == 0)

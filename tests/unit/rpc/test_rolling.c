@@ -222,6 +222,58 @@ START_TEST(a_killed_server_takes_only_what_may_not_be_made_twice) {
 }
 END_TEST
 
-SKY_CHECK_MAIN_WITH("rpc/rolling", setup, teardown, a_rolling_restart_loses_no_call_and_doubles_none,
-                    calls_wait_while_the_only_server_is_restarted,
+/* --- calls that are begun when the server has just died --- */
+
+static SkyClient *impatient; /* of the first node alone */
+
+typedef struct Again {
+  atomic_bool done;
+  SkyCode first, second;
+} Again;
+
+static void second_done(void *user, SkyStatus status, const ProtobufCMessage *response) {
+  Again *again = user;
+  again->second = sky_status_code(status);
+  sky_status_free(status);
+  atomic_store(&again->done, true);
+}
+
+static void first_done(void *user, SkyStatus status, const ProtobufCMessage *response) {
+  Sky__Test__V1__Echo request = SKY__TEST__V1__ECHO__INIT;
+  Again *again = user;
+  again->first = sky_status_code(status);
+  sky_status_free(status);
+  sky_client_call_async(impatient, &echo_methods[ECHO_WORKER], NULL, &request.base, second_done, again);
+}
+
+static void create_impatient(void) {
+  char target[64];
+  snprintf(target, sizeof(target), "127.0.0.1:%s", nodes[0].port);
+  ck_assert_ptr_null(sky_client_create(rpc, &(SkyClientOptions){.target = target, .connect_wait_ms = 150}, &impatient));
+  SKY_CHECK_EVENTUALLY(sky_client_is_ready(impatient));
+}
+
+/* Their callers hear of the end before the client's own watcher does; what they call then is not sent any more. */
+START_TEST(a_call_made_as_the_connection_ends_waits_no_longer_than_it_may) {
+  enum { OPEN = 50 };
+  static Again calls[OPEN];
+  Sky__Test__V1__Echo request = SKY__TEST__V1__ECHO__INIT;
+  create_impatient();
+  for (int i = 0; i < OPEN; i++)
+    sky_client_call_async(impatient, &echo_methods[ECHO_DEFER], NULL, &request.base, first_done, &calls[i]);
+  node_end(&nodes[0], SIGKILL);
+  const int64_t killed_ns = sky_clock_monotonic_ns(sky_clock_system_borrow());
+  for (int i = 0; i < OPEN; i++) {
+    SKY_CHECK_EVENTUALLY(atomic_load(&calls[i].done));
+    ck_assert_int_eq(calls[i].first, SKY_CODE_UNAVAILABLE);
+    ck_assert_int_eq(calls[i].second, SKY_CODE_UNAVAILABLE);
+  }
+  ck_assert_int_lt(sky_clock_monotonic_ns(sky_clock_system_borrow()) - killed_ns,
+                   10 * SKY_NS_PER_S); /* deadline: 20 s */
+  sky_client_destroy(impatient);
+}
+END_TEST
+
+SKY_CHECK_MAIN_WITH("rpc/rolling", setup, teardown, a_call_made_as_the_connection_ends_waits_no_longer_than_it_may,
+                    a_rolling_restart_loses_no_call_and_doubles_none, calls_wait_while_the_only_server_is_restarted,
                     a_killed_server_takes_only_what_may_not_be_made_twice)
