@@ -5,7 +5,7 @@
 
 #include <sky/rpc/client_internal.h>
 
-enum { DEFAULT_TOKENS = 100 };
+enum { DEFAULT_TOKENS = 100, MAX_HEDGED_ATTEMPTS = 5 /* as of retries, gRFC A6 */ };
 static const double default_refund = 0.1;
 static const SkyCode default_codes[] = {SKY_CODE_UNAVAILABLE};
 
@@ -40,16 +40,28 @@ static SkyRetryPolicy with_defaults(SkyRetryPolicy policy) {
   return policy;
 }
 
+static SkyStatus check_codes(const SkyCode *codes, size_t count) {
+  if (count == 0)
+    return SKY_INVALID_ARGUMENT("a policy names the codes that are tried again");
+  for (size_t i = 0; i < count; i++) {
+    if (codes[i] == SKY_CODE_OK)
+      return SKY_INVALID_ARGUMENT("OK is not tried again");
+  }
+  return SKY_OK;
+}
+
 static SkyStatus check_policy(const SkyRetryPolicy *policy) {
   if (policy->initial_backoff_ms < 0 || policy->max_backoff_ms < 0 || policy->multiplier < 0)
     return SKY_INVALID_ARGUMENT("a retry's back-off is not negative");
-  if (policy->code_count == 0)
-    return SKY_INVALID_ARGUMENT("a retry policy names the codes that are retried");
-  for (size_t i = 0; i < policy->code_count; i++) {
-    if (policy->codes[i] == SKY_CODE_OK)
-      return SKY_INVALID_ARGUMENT("OK is not retried");
-  }
-  return SKY_OK;
+  return check_codes(policy->codes, policy->code_count);
+}
+
+static SkyStatus check_hedging(const SkyHedgingPolicy *policy) {
+  if (policy->max_attempts > MAX_HEDGED_ATTEMPTS)
+    return SKY_INVALID_ARGUMENT("a call is hedged with at most %d attempts", MAX_HEDGED_ATTEMPTS);
+  if (policy->delay_ms < 0)
+    return SKY_INVALID_ARGUMENT("the delay between hedged attempts is not negative");
+  return check_codes(policy->codes, policy->code_count);
 }
 
 static SkyStatus check_throttling(const SkyRetryThrottling *throttling) {
@@ -121,7 +133,9 @@ SkyStatus sky_service_config_write(const SkyServiceConfig *config, SkyBuf *out) 
   const SkyServiceConfig none = {0};
   config = config != NULL ? config : &none;
   const SkyRetryPolicy policy = with_defaults(config->retry);
+  const SkyHedgingPolicy hedging = sky_hedging_with_defaults(config);
   SKY_TRY(check_policy(&policy));
+  SKY_TRY(check_hedging(&hedging));
   SKY_TRY(check_throttling(&config->throttling));
   sky_buf_append_text(out, "{\"loadBalancingConfig\":[{\"round_robin\":{}}]");
   if (config->services != NULL && policy.max_attempts > 1)

@@ -39,7 +39,7 @@ typedef struct SkyRetryThrottling {
  * percentile it costs a twentieth more calls. A failure with one of the codes starts the next attempt at once.
  */
 typedef struct SkyHedgingPolicy {
-  unsigned max_attempts; /* with the first one; 0 or 1: no hedging */
+  unsigned max_attempts; /* with the first one, at most 5; 0 or 1: no hedging */
   int64_t delay_ms;      /* 0: all attempts at once */
   const SkyCode *codes;  /* not final while another attempt may follow; NULL: UNAVAILABLE. Static */
   size_t code_count;

@@ -167,7 +167,11 @@ START_TEST(a_config_that_cannot_be_is_refused) {
   const SkyCode ok[] = {SKY_CODE_OK};
   const SkyServiceConfig configs[] = {{.services = services, .retry = {.initial_backoff_ms = -1}},
                                       {.services = services, .retry = {.codes = ok, .code_count = 1}},
-                                      {.services = services, .throttling = {.max_tokens = 1001}}};
+                                      {.services = services, .throttling = {.max_tokens = 1001}},
+                                      {.hedging = {.max_attempts = 6}},
+                                      {.hedging = {.max_attempts = 2, .delay_ms = -1}},
+                                      {.hedging = {.max_attempts = 2, .codes = ok, .code_count = 1}},
+                                      {.hedging = {.max_attempts = 2, .codes = ok}}};
   start(0, quick);
   for (size_t i = 0; i < sizeof(configs) / sizeof(configs[0]); i++) {
     SkyClient *wrong = NULL;
