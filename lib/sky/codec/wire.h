@@ -261,7 +261,13 @@ static inline size_t sky_wire_begin_bytes(SkyBuf *buf) {
   return buf->size;
 }
 
-/* See sky_wire_begin_bytes(), which gave content_start. */
+/* The same with its tag. */
+static inline size_t sky_wire_begin_field(SkyBuf *buf, uint32_t number) {
+  sky_wire_append_varint(buf, sky_wire_tag(number, SKY_WIRE_BYTES));
+  return sky_wire_begin_bytes(buf);
+}
+
+/* See sky_wire_begin_bytes() or sky_wire_begin_field(), which gave content_start. */
 static inline void sky_wire_end_bytes(SkyBuf *buf, size_t content_start) {
   if (buf->failed)
     return;

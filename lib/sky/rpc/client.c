@@ -12,11 +12,11 @@
 #include <grpc/support/alloc.h>
 #include <grpc/support/time.h>
 
+#include <sky/rpc/settings.h>
 #include <sky/rpc/slices.h>
 #include <sky/rpc/status_proto.h>
 
 enum {
-  DEFAULT_MAX_MESSAGE = 4 << 20,
   DEFAULT_MAX_CALLS = 4096,
   DEFAULT_CONNECT_WAIT_MS = 500,
   KEEPALIVE_MS = 30 * 1000,
@@ -24,22 +24,12 @@ enum {
   FIRST_RECONNECT_MS = 100,
   LONGEST_RECONNECT_MS = 500, /* a restarted peer is found again before its callers give up */
   CONNECT_TIMEOUT_MS = 5000,
-  DEFAULT_MAX_METADATA = 16 << 10,
   MAX_SERVICE_CONFIG = 256 << 10,
   WATCH_MS = 10 * 60 * 1000,
 };
 
-static grpc_arg integer(const char *key, size_t value) {
-  return (grpc_arg){
-      .type = GRPC_ARG_INTEGER, .key = (char *)key, .value.integer = value < INT32_MAX ? (int)value : INT32_MAX};
-}
-
 static grpc_arg text(const char *key, const char *value) {
   return (grpc_arg){.type = GRPC_ARG_STRING, .key = (char *)key, .value.string = (char *)value};
-}
-
-static size_t or_default(size_t value, size_t default_value) {
-  return value != 0 ? value : default_value;
 }
 
 static grpc_channel *create_channel(const SkyClientOptions *options, size_t max_response, const char *service_config,
@@ -47,18 +37,20 @@ static grpc_channel *create_channel(const SkyClientOptions *options, size_t max_
   grpc_arg args[] = {
       text(GRPC_ARG_PRIMARY_USER_AGENT_STRING, options->service_name != NULL ? options->service_name : "sky"),
       text(GRPC_ARG_SERVICE_CONFIG, service_config),
-      integer(GRPC_ARG_SERVICE_CONFIG_DISABLE_RESOLUTION, 1),
-      integer(GRPC_ARG_MAX_SEND_MESSAGE_LENGTH, or_default(options->max_request_bytes, DEFAULT_MAX_MESSAGE)),
-      integer(GRPC_ARG_MAX_RECEIVE_MESSAGE_LENGTH, max_response),
-      integer(GRPC_ARG_ENABLE_PER_MESSAGE_DECOMPRESSION, 0), /* its own has no bound: inflate.h */
-      integer(GRPC_ARG_MAX_METADATA_SIZE, or_default(options->max_metadata_bytes, DEFAULT_MAX_METADATA)),
-      integer(GRPC_ARG_KEEPALIVE_TIME_MS, KEEPALIVE_MS),
-      integer(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, KEEPALIVE_TIMEOUT_MS),
-      integer(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, FIRST_RECONNECT_MS),
-      integer(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, LONGEST_RECONNECT_MS),
-      integer(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, CONNECT_TIMEOUT_MS),
-      integer(GRPC_ARG_ENABLE_HTTP_PROXY, 0), /* peers are in the mesh */
-      integer(GRPC_ARG_ENABLE_CHANNELZ, options->channelz),
+      sky_integer_arg(GRPC_ARG_SERVICE_CONFIG_DISABLE_RESOLUTION, 1),
+      sky_integer_arg(GRPC_ARG_MAX_SEND_MESSAGE_LENGTH,
+                      sky_or_default(options->max_request_bytes, SKY_DEFAULT_MAX_MESSAGE)),
+      sky_integer_arg(GRPC_ARG_MAX_RECEIVE_MESSAGE_LENGTH, max_response),
+      sky_integer_arg(GRPC_ARG_ENABLE_PER_MESSAGE_DECOMPRESSION, 0), /* its own has no bound: inflate.h */
+      sky_integer_arg(GRPC_ARG_MAX_METADATA_SIZE,
+                      sky_or_default(options->max_metadata_bytes, SKY_DEFAULT_MAX_METADATA)),
+      sky_integer_arg(GRPC_ARG_KEEPALIVE_TIME_MS, KEEPALIVE_MS),
+      sky_integer_arg(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, KEEPALIVE_TIMEOUT_MS),
+      sky_integer_arg(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, FIRST_RECONNECT_MS),
+      sky_integer_arg(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, LONGEST_RECONNECT_MS),
+      sky_integer_arg(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, CONNECT_TIMEOUT_MS),
+      sky_integer_arg(GRPC_ARG_ENABLE_HTTP_PROXY, 0), /* peers are in the mesh */
+      sky_integer_arg(GRPC_ARG_ENABLE_CHANNELZ, options->channelz),
       text(GRPC_SSL_TARGET_NAME_OVERRIDE_ARG, options->tls_server_name),
   };
   const size_t count = sizeof(args) / sizeof(args[0]);
@@ -108,8 +100,8 @@ bool sky_client_is_ready(SkyClient *client) {
 /* --- life --- */
 
 static void init_settings(SkyClient *client, const SkyClientOptions *options) {
-  client->max_concurrent_calls = or_default(options->max_concurrent_calls, DEFAULT_MAX_CALLS);
-  client->max_response_bytes = or_default(options->max_response_bytes, DEFAULT_MAX_MESSAGE);
+  client->max_concurrent_calls = sky_or_default(options->max_concurrent_calls, DEFAULT_MAX_CALLS);
+  client->max_response_bytes = sky_or_default(options->max_response_bytes, SKY_DEFAULT_MAX_MESSAGE);
   client->connect_wait_ms = options->connect_wait_ms != 0 ? options->connect_wait_ms : DEFAULT_CONNECT_WAIT_MS;
   client->hedging = sky_hedging_with_defaults(options->config);
   sky_hedging_init_budget(&client->hedging_budget, options->config);
@@ -192,30 +184,22 @@ void sky_client_destroy(SkyClient *client) {
 
 /* --- methods --- */
 
-/* The method's place in the table, which is written under the lock and read without. NULL when the table is full. */
-static SkyClientMethod *place_of(SkyClient *client, const SkyMethodDescriptor *method) {
-  const size_t first = ((uintptr_t)method / sizeof(*method)) % SKY_CLIENT_METHODS;
-  for (size_t i = 0; i < SKY_CLIENT_METHODS; i++) {
-    SkyClientMethod *place = &client->methods[(first + i) % SKY_CLIENT_METHODS];
-    const SkyMethodDescriptor *found = atomic_load_explicit(&place->descriptor, memory_order_acquire);
-    if (found == method || found == NULL)
-      return place;
-  }
-  return NULL;
-}
-
+/* The method as the channel knows it; NULL for those that found no place of their own in the table. */
 static void *registered_method(SkyClient *client, const SkyMethodDescriptor *method) {
-  SkyClientMethod *place = place_of(client, method);
-  if (place != NULL && atomic_load_explicit(&place->descriptor, memory_order_acquire) == method)
-    return place->registered;
+  const size_t number = sky_method_number(&client->methods, method);
+  if (number == SKY_METHOD_TABLE_SIZE)
+    return NULL;
+  void *registered = atomic_load_explicit(&client->registered[number], memory_order_acquire);
+  if (registered != NULL)
+    return registered;
   pthread_mutex_lock(&client->lock);
-  place = place_of(client, method);
-  if (place != NULL && atomic_load_explicit(&place->descriptor, memory_order_relaxed) == NULL) {
-    place->registered = grpc_channel_register_call(client->channel, method->path, NULL, NULL);
-    atomic_store_explicit(&place->descriptor, method, memory_order_release);
+  registered = atomic_load_explicit(&client->registered[number], memory_order_relaxed);
+  if (registered == NULL) {
+    registered = grpc_channel_register_call(client->channel, method->path, NULL, NULL);
+    atomic_store_explicit(&client->registered[number], registered, memory_order_release);
   }
   pthread_mutex_unlock(&client->lock);
-  return place != NULL ? place->registered : NULL;
+  return registered;
 }
 
 static grpc_call *create_core_call(SkyClient *client, const SkyMethodDescriptor *method, int64_t deadline_ns) {

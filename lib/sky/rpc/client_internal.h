@@ -11,18 +11,13 @@
 #include <sky/core/backoff.h>
 #include <sky/rpc/client.h>
 #include <sky/rpc/metadata_list.h>
+#include <sky/rpc/method_table.h>
 #include <sky/rpc/runtime_internal.h>
 #include <sky/rpc/server.h>
 #include <sky/rpc/tls_internal.h>
 
 enum { SKY_CLIENT_DEADLINE_MS = 30 * 1000 }; /* of a unary call whose method has none: nothing waits for ever */
-enum { SKY_CLIENT_MAX_INTERCEPTORS = 16, SKY_CLIENT_METHODS = 256 /* a power of two */ };
-
-/* A method as the channel knows it. */
-typedef struct SkyClientMethod {
-  const SkyMethodDescriptor *_Atomic descriptor;
-  void *registered;
-} SkyClientMethod;
+enum { SKY_CLIENT_MAX_INTERCEPTORS = 16 };
 
 /* What unary calls and streams have in common: from the interceptors' begin to their end. */
 struct SkyClientCall {
@@ -64,12 +59,13 @@ struct SkyClient {
   SkyCompression compression;
   SkyClientInterceptor interceptors[SKY_CLIENT_MAX_INTERCEPTORS];
   size_t interceptor_count;
-  SkyClientMethod methods[SKY_CLIENT_METHODS];
+  SkyMethodTable methods;
+  void *_Atomic registered[SKY_METHOD_TABLE_SIZE]; /* by the method's number, as the channel knows it */
   SkyTag connectivity;
   SkyTag wait_posted;
   SkyTimer wait_timer; /* the I/O thread's */
 
-  pthread_mutex_t lock; /* guards what follows, and the writing of methods */
+  pthread_mutex_t lock; /* guards what follows, and the writing of registered */
   pthread_cond_t changed;
   SkyClientCall *open_calls;
   size_t open_count;

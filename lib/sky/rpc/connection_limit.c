@@ -9,13 +9,12 @@
 #include <grpc/support/sync.h>
 
 #include <sky/core/time.h>
+#include <sky/rpc/core_version.h>
 
 /* A flood of refused connections must not have the whole table looked through each time. */
 enum { LOOK_EVERY_MS = 20, FIRST_PLACES = 64 };
 
 /* ---- the mutator as gRPC 1.51 lays it out ---- */
-
-static const char known_version[] = "29."; /* of the core's interface */
 
 typedef struct Mutator Mutator;
 typedef struct SocketInfo {
@@ -119,7 +118,7 @@ static void destroy(Mutator *mutator) {
 static const MutatorTable table = {.compare = compare, .destroy = destroy, .mutate = mutate};
 
 SkyStatus sky_connection_limit_create(size_t max_connections, SkyConnectionLimit **ret) {
-  if (strncmp(grpc_version_string(), known_version, sizeof(known_version) - 1) != 0)
+  if (!sky_core_is_known())
     return SKY_UNIMPLEMENTED("connections cannot be limited with version %s of the gRPC core", grpc_version_string());
   SkyConnectionLimit *limit = calloc(1, sizeof(*limit));
   if (limit == NULL)

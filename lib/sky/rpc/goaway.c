@@ -2,20 +2,16 @@
 
 #include <dlfcn.h>
 #include <semaphore.h>
-#include <string.h>
 
+#include <sky/rpc/core_version.h>
 #include <sky/rpc/tag.h>
-
-/* The core's interface version of gRPC 1.51, whose grpc_server is its C++ object. */
-static const char known_version[] = "29.";
 
 typedef void (*ServerAction)(grpc_server *server);
 typedef bool (*ServerQuestion)(grpc_server *server);
 
+/* In the version known to us a grpc_server is the core's C++ object. */
 static void *find(const char *symbol) {
-  if (strncmp(grpc_version_string(), known_version, sizeof(known_version) - 1) != 0)
-    return NULL;
-  return dlsym(RTLD_DEFAULT, symbol);
+  return sky_core_is_known() ? dlsym(RTLD_DEFAULT, symbol) : NULL;
 }
 
 static ServerAction find_action(const char *symbol) {

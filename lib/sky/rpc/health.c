@@ -120,15 +120,10 @@ static SkyStatus check(const void *handlers, void *self, SkyCall *call, const Pr
 
 /* --- list --- */
 
-static size_t begin_field(SkyBuf *out, uint32_t field) {
-  sky_wire_append_varint(out, sky_wire_tag(field, SKY_WIRE_BYTES));
-  return sky_wire_begin_bytes(out);
-}
-
 static void append_entry(const SkyHealth *health, const char *service, SkyBuf *out) {
   Response response;
   response_init(&response, status_of(health, sky_str(service)));
-  const size_t entry = begin_field(out, LIST_STATUSES);
+  const size_t entry = sky_wire_begin_field(out, LIST_STATUSES);
   sky_wire_append_bytes(out, ENTRY_NAME, sky_str(service));
   sky_wire_append_bytes(out, ENTRY_STATUS, response.message.bytes);
   sky_wire_end_bytes(out, entry);

@@ -223,13 +223,8 @@ static bool find_file(const SkyServer *server, FileMatch matches, SkyStr what, S
   return false;
 }
 
-static size_t begin_field(SkyBuf *out, uint32_t field) {
-  sky_wire_append_varint(out, sky_wire_tag(field, SKY_WIRE_BYTES));
-  return sky_wire_begin_bytes(out);
-}
-
 static void append_error(SkyBuf *out, SkyCode code, const char *message) {
-  const size_t error = begin_field(out, RESPONSE_ERROR);
+  const size_t error = sky_wire_begin_field(out, RESPONSE_ERROR);
   sky_wire_append_uint64(out, ERROR_CODE, (uint64_t)code);
   sky_wire_append_bytes(out, ERROR_MESSAGE, sky_str(message));
   sky_wire_end_bytes(out, error);
@@ -241,7 +236,7 @@ static void append_file(const SkyServer *server, FileMatch matches, SkyStr what,
     append_error(out, SKY_CODE_NOT_FOUND, "no such file, symbol or extension");
     return;
   }
-  const size_t response = begin_field(out, RESPONSE_FILE_DESCRIPTOR);
+  const size_t response = sky_wire_begin_field(out, RESPONSE_FILE_DESCRIPTOR);
   sky_wire_append_bytes(out, FILE_RESPONSE_PROTO, file);
   sky_wire_end_bytes(out, response);
 }
@@ -266,7 +261,7 @@ static void append_extension_numbers(const SkyServer *server, SkyStr type, SkyBu
     append_error(out, SKY_CODE_NOT_FOUND, "no such type");
     return;
   }
-  const size_t response = begin_field(out, RESPONSE_ALL_EXTENSION_NUMBERS);
+  const size_t response = sky_wire_begin_field(out, RESPONSE_ALL_EXTENSION_NUMBERS);
   sky_wire_append_bytes(out, EXTENSION_TYPE, type);
   for (size_t i = 0; i < numbers.count; i++)
     sky_wire_append_uint64(out, EXTENSION_NUMBER, numbers.found[i]);
@@ -274,9 +269,9 @@ static void append_extension_numbers(const SkyServer *server, SkyStr type, SkyBu
 }
 
 static void append_services(const SkyServer *server, SkyBuf *out) {
-  const size_t list = begin_field(out, RESPONSE_LIST_SERVICES);
+  const size_t list = sky_wire_begin_field(out, RESPONSE_LIST_SERVICES);
   for (size_t i = 0; i < server->binding_count; i++) {
-    const size_t service = begin_field(out, LIST_RESPONSE_SERVICE);
+    const size_t service = sky_wire_begin_field(out, LIST_RESPONSE_SERVICE);
     sky_wire_append_bytes(out, SERVICE_NAME, sky_str(server->bindings[i].service->name));
     sky_wire_end_bytes(out, service);
   }

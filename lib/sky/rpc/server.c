@@ -14,10 +14,10 @@
 #include <sky/core/time.h>
 #include <sky/rpc/goaway.h>
 #include <sky/rpc/interceptors/validation.h>
+#include <sky/rpc/settings.h>
 
 enum {
   POSTED_CALLS = 4, /* per method; the core searches all of them at each completion, so few */
-  DEFAULT_MAX_MESSAGE = 4 << 20,
   DEFAULT_MAX_CALL_MEMORY = 16 << 20,
   DEFAULT_MAX_CALLS = 10000,
   DEFAULT_STREAM_QUEUE = 256 << 10,
@@ -27,30 +27,25 @@ enum {
   MIN_PING_INTERVAL_MS = 5 * 1000,
   KEEPALIVE_MS = 60 * 1000,
   KEEPALIVE_TIMEOUT_MS = 20 * 1000,
-  DEFAULT_MAX_METADATA = 16 << 10,
   STREAM_GRACE_MS = 500,  /* for streams that have an end, when the server drains */
   CANCEL_GRACE_MS = 5000, /* for handlers to notice that they have been cancelled */
   CONNECTION_POLL_MS = 2, /* nobody tells when the last connection has ended */
 };
 
-static size_t or_default(size_t value, size_t default_value) {
-  return value != 0 ? value : default_value;
-}
-
 static void fill_options(SkyServer *server, const SkyServerOptions *options) {
   server->options = *options;
   SkyServerOptions *o = &server->options;
   o->listen = server->listen;
-  o->max_request_bytes = or_default(o->max_request_bytes, DEFAULT_MAX_MESSAGE);
-  o->max_response_bytes = or_default(o->max_response_bytes, DEFAULT_MAX_MESSAGE);
-  o->max_metadata_bytes = or_default(o->max_metadata_bytes, DEFAULT_MAX_METADATA);
-  o->max_message_depth = or_default(o->max_message_depth, SKY_MESSAGE_MAX_DEPTH);
+  o->max_request_bytes = sky_or_default(o->max_request_bytes, SKY_DEFAULT_MAX_MESSAGE);
+  o->max_response_bytes = sky_or_default(o->max_response_bytes, SKY_DEFAULT_MAX_MESSAGE);
+  o->max_metadata_bytes = sky_or_default(o->max_metadata_bytes, SKY_DEFAULT_MAX_METADATA);
+  o->max_message_depth = sky_or_default(o->max_message_depth, SKY_MESSAGE_MAX_DEPTH);
   if (o->max_message_depth > SKY_MESSAGE_MAX_DEPTH)
     o->max_message_depth = SKY_MESSAGE_MAX_DEPTH;
-  o->max_call_memory = or_default(o->max_call_memory, DEFAULT_MAX_CALL_MEMORY);
-  o->max_concurrent_calls = or_default(o->max_concurrent_calls, DEFAULT_MAX_CALLS);
-  o->max_streams_per_connection = or_default(o->max_streams_per_connection, o->max_concurrent_calls);
-  o->max_stream_queued_bytes = or_default(o->max_stream_queued_bytes, DEFAULT_STREAM_QUEUE);
+  o->max_call_memory = sky_or_default(o->max_call_memory, DEFAULT_MAX_CALL_MEMORY);
+  o->max_concurrent_calls = sky_or_default(o->max_concurrent_calls, DEFAULT_MAX_CALLS);
+  o->max_streams_per_connection = sky_or_default(o->max_streams_per_connection, o->max_concurrent_calls);
+  o->max_stream_queued_bytes = sky_or_default(o->max_stream_queued_bytes, DEFAULT_STREAM_QUEUE);
   if (o->handshake_timeout_ms == 0)
     o->handshake_timeout_ms = DEFAULT_HANDSHAKE_TIMEOUT_MS;
   if (o->max_connection_age_ms == 0)
@@ -126,11 +121,6 @@ SkyStatus sky_server_intercept(SkyServer *server, SkyServerInterceptor intercept
   return SKY_OK;
 }
 
-static grpc_arg integer(const char *key, size_t value) {
-  return (grpc_arg){
-      .type = GRPC_ARG_INTEGER, .key = (char *)key, .value.integer = value < INT32_MAX ? (int)value : INT32_MAX};
-}
-
 static SkyStatus limit_connections(SkyServer *server) {
   if (server->options.max_connections == 0)
     return SKY_OK;
@@ -140,20 +130,20 @@ static SkyStatus limit_connections(SkyServer *server) {
 static grpc_server *create_core(const SkyServer *server) {
   const SkyServerOptions *o = &server->options;
   grpc_arg args[] = {
-      integer(GRPC_ARG_ALLOW_REUSEPORT, 0), /* else two processes share a port silently */
-      integer(GRPC_ARG_MAX_CONCURRENT_STREAMS, o->max_streams_per_connection),
-      integer(GRPC_ARG_MAX_RECEIVE_MESSAGE_LENGTH, o->max_request_bytes),
-      integer(GRPC_ARG_MAX_SEND_MESSAGE_LENGTH, o->max_response_bytes),
-      integer(GRPC_ARG_ENABLE_PER_MESSAGE_DECOMPRESSION, 0), /* its own has no bound: inflate.h */
-      integer(GRPC_ARG_MAX_METADATA_SIZE, o->max_metadata_bytes),
-      integer(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS, (size_t)o->handshake_timeout_ms),
-      integer(GRPC_ARG_MAX_CONNECTION_AGE_MS, (size_t)o->max_connection_age_ms),
-      integer(GRPC_ARG_MAX_CONNECTION_AGE_GRACE_MS, CONNECTION_GRACE_MS),
-      integer(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, MIN_PING_INTERVAL_MS),
-      integer(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1),
-      integer(GRPC_ARG_KEEPALIVE_TIME_MS, KEEPALIVE_MS),
-      integer(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, KEEPALIVE_TIMEOUT_MS),
-      integer(GRPC_ARG_ENABLE_CHANNELZ, o->channelz),
+      sky_integer_arg(GRPC_ARG_ALLOW_REUSEPORT, 0), /* else two processes share a port silently */
+      sky_integer_arg(GRPC_ARG_MAX_CONCURRENT_STREAMS, o->max_streams_per_connection),
+      sky_integer_arg(GRPC_ARG_MAX_RECEIVE_MESSAGE_LENGTH, o->max_request_bytes),
+      sky_integer_arg(GRPC_ARG_MAX_SEND_MESSAGE_LENGTH, o->max_response_bytes),
+      sky_integer_arg(GRPC_ARG_ENABLE_PER_MESSAGE_DECOMPRESSION, 0), /* its own has no bound: inflate.h */
+      sky_integer_arg(GRPC_ARG_MAX_METADATA_SIZE, o->max_metadata_bytes),
+      sky_integer_arg(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS, (size_t)o->handshake_timeout_ms),
+      sky_integer_arg(GRPC_ARG_MAX_CONNECTION_AGE_MS, (size_t)o->max_connection_age_ms),
+      sky_integer_arg(GRPC_ARG_MAX_CONNECTION_AGE_GRACE_MS, CONNECTION_GRACE_MS),
+      sky_integer_arg(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, MIN_PING_INTERVAL_MS),
+      sky_integer_arg(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1),
+      sky_integer_arg(GRPC_ARG_KEEPALIVE_TIME_MS, KEEPALIVE_MS),
+      sky_integer_arg(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, KEEPALIVE_TIMEOUT_MS),
+      sky_integer_arg(GRPC_ARG_ENABLE_CHANNELZ, o->channelz),
       sky_connection_limit_arg(server->connection_limit),
   };
   const size_t count = sizeof(args) / sizeof(args[0]);

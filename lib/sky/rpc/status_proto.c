@@ -44,13 +44,8 @@ static void append_text(SkyBuf *out, uint32_t field, const char *text) {
   sky_wire_append_bytes(out, field, sky_str(text));
 }
 
-static size_t begin_field(SkyBuf *out, uint32_t field) {
-  sky_wire_append_varint(out, sky_wire_tag(field, SKY_WIRE_BYTES));
-  return sky_wire_begin_bytes(out);
-}
-
 static void append_pair(SkyBuf *out, uint32_t field, uint32_t first_field, const char *first, const char *second) {
-  const size_t pair = begin_field(out, field);
+  const size_t pair = sky_wire_begin_field(out, field);
   append_text(out, first_field, first);
   append_text(out, first_field + 1, second);
   sky_wire_end_bytes(out, pair);
@@ -68,7 +63,7 @@ static void encode_error_info(const SkyError *status, size_t unused, SkyBuf *out
 
 static void encode_retry_info(const SkyError *status, size_t unused, SkyBuf *out) {
   const uint64_t delay_ms = (uint64_t)sky_status_retry_after_ms(status);
-  const size_t delay = begin_field(out, RETRY_INFO_DELAY);
+  const size_t delay = sky_wire_begin_field(out, RETRY_INFO_DELAY);
   sky_wire_append_uint64(out, DURATION_SECONDS, delay_ms / SKY_MS_PER_S);
   sky_wire_append_uint64(out, DURATION_NANOS, delay_ms % SKY_MS_PER_S * SKY_NS_PER_MS);
   sky_wire_end_bytes(out, delay);
@@ -84,7 +79,7 @@ static void encode_bad_request(const SkyError *status, size_t violations, SkyBuf
 static void encode_preconditions(const SkyError *status, size_t count, SkyBuf *out) {
   SkyPrecondition precondition;
   for (size_t i = 0; i < count && sky_status_precondition_at(status, i, &precondition); i++) {
-    const size_t violation = begin_field(out, PRECONDITION_FAILURE_VIOLATIONS);
+    const size_t violation = sky_wire_begin_field(out, PRECONDITION_FAILURE_VIOLATIONS);
     append_text(out, PRECONDITION_TYPE, precondition.type);
     append_text(out, PRECONDITION_SUBJECT, precondition.subject);
     append_text(out, PRECONDITION_DESCRIPTION, precondition.description);
@@ -115,12 +110,12 @@ typedef void (*Encode)(const SkyError *status, size_t number, SkyBuf *out);
 /* False when it does not fit; then nothing of it is there. */
 static bool append_detail(const SkyError *status, const char *type_name, Encode encode, size_t number, SkyBuf *out) {
   const size_t before = out->size;
-  const size_t any = begin_field(out, STATUS_DETAILS);
-  const size_t url = begin_field(out, ANY_TYPE_URL);
+  const size_t any = sky_wire_begin_field(out, STATUS_DETAILS);
+  const size_t url = sky_wire_begin_field(out, ANY_TYPE_URL);
   sky_buf_append_text(out, URL_PREFIX);
   sky_buf_append_text(out, type_name);
   sky_wire_end_bytes(out, url);
-  const size_t value = begin_field(out, ANY_VALUE);
+  const size_t value = sky_wire_begin_field(out, ANY_VALUE);
   encode(status, number, out);
   sky_wire_end_bytes(out, value);
   sky_wire_end_bytes(out, any);

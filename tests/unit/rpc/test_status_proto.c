@@ -78,7 +78,7 @@ START_TEST(of_too_many_violations_the_first_ones_are_told) {
 END_TEST
 
 START_TEST(details_of_other_types_are_kept_as_bytes) {
-  const size_t any_at = (sky_wire_append_varint(&wire, sky_wire_tag(3, SKY_WIRE_BYTES)), sky_wire_begin_bytes(&wire));
+  const size_t any_at = sky_wire_begin_field(&wire, 3);
   const char *name = NULL;
   SkyStr bytes;
   sky_wire_append_bytes(&wire, 1, SKY_STR("type.googleapis.com/google.rpc.DebugInfo"));

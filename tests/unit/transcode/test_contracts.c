@@ -51,21 +51,16 @@ static void put_text(SkyBuf *buf, uint32_t number, const char *text) {
   sky_wire_append_bytes(buf, number, sky_str(text));
 }
 
-static size_t begin(SkyBuf *buf, uint32_t number) {
-  sky_wire_append_varint(buf, sky_wire_tag(number, SKY_WIRE_BYTES));
-  return sky_wire_begin_bytes(buf);
-}
-
 /* message Thing { string id = 1; repeated string tags = 2; Thing inner = 3; } */
 static void put_thing(void) {
   static const struct {
     const char *name;
     int number, label, type;
   } fields[] = {{"id", 1, 1, 9}, {"tags", 2, 3, 9}, {"inner", 3, 1, 11}};
-  const size_t message = begin(&set, 4);
+  const size_t message = sky_wire_begin_field(&set, 4);
   put_text(&set, 1, "Thing");
   for (size_t i = 0; i < 3; i++) {
-    const size_t field = begin(&set, 2);
+    const size_t field = sky_wire_begin_field(&set, 2);
     put_text(&set, 1, fields[i].name);
     sky_wire_append_uint64(&set, 3, (uint64_t)fields[i].number);
     sky_wire_append_uint64(&set, 4, (uint64_t)fields[i].label);
@@ -78,19 +73,19 @@ static void put_thing(void) {
 }
 
 static void put_method(const char *name, const char *output, const char *get, const char *body, const char *location) {
-  const size_t method = begin(&set, 2);
+  const size_t method = sky_wire_begin_field(&set, 2);
   put_text(&set, 1, name);
   put_text(&set, 2, ".x.Thing");
   put_text(&set, 3, output);
-  const size_t options = begin(&set, 4);
-  const size_t rule = begin(&set, 72295728);
+  const size_t options = sky_wire_begin_field(&set, 4);
+  const size_t rule = sky_wire_begin_field(&set, 72295728);
   put_text(&set, 2, get);
   if (*body != '\0')
     put_text(&set, 7, body);
   sky_wire_end_bytes(&set, rule);
-  const size_t sky = begin(&set, 75100);
+  const size_t sky = sky_wire_begin_field(&set, 75100);
   sky_wire_append_uint64(&set, 2, 2);
-  const size_t http = begin(&set, 5);
+  const size_t http = sky_wire_begin_field(&set, 5);
   put_text(&set, 2, location);
   sky_wire_end_bytes(&set, http);
   sky_wire_end_bytes(&set, sky);
@@ -101,12 +96,12 @@ static void put_method(const char *name, const char *output, const char *get, co
 static const char *load_error(const char *output, const char *first, const char *second, const char *body,
                               const char *location) {
   sky_buf_init(&set, 1 << 16);
-  const size_t file = begin(&set, 1);
+  const size_t file = sky_wire_begin_field(&set, 1);
   put_text(&set, 1, "x.proto");
   put_text(&set, 2, "x");
   put_text(&set, 12, "proto3");
   put_thing();
-  const size_t service = begin(&set, 6);
+  const size_t service = sky_wire_begin_field(&set, 6);
   put_text(&set, 1, "Service");
   put_method("First", output, first, body, location);
   if (second != NULL)

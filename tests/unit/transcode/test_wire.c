@@ -79,8 +79,7 @@ START_TEST(lengths_are_filled_in_afterwards) {
   static const size_t sizes[] = {0, 127, 128, 16383, 16384, 100000};
   for (size_t i = 0; i < sizeof(sizes) / sizeof(*sizes); i++) {
     sky_buf_clear(&buf);
-    sky_wire_append_varint(&buf, sky_wire_tag(1, SKY_WIRE_BYTES));
-    const size_t start = sky_wire_begin_bytes(&buf);
+    const size_t start = sky_wire_begin_field(&buf, 1);
     for (size_t k = 0; k < sizes[i]; k++)
       sky_buf_append_byte(&buf, (uint8_t)k);
     sky_wire_end_bytes(&buf, start);

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <sky/rpc/interceptors/method_table.h>
+#include <sky/rpc/method_table.h>
 
 enum { MAX_LIMITS = 64, DEFAULT_RETRY_AFTER_MS = 100 };
 

@@ -3,7 +3,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 
-#include <sky/rpc/interceptors/method_table.h>
+#include <sky/rpc/method_table.h>
 
 struct SkyCircuit {
   bool per_method;

@@ -1,5 +1,5 @@
 /*
- * Method table: gives each method it sees a small number, for interceptors that keep something per method. (internal)
+ * Method table: gives each method it sees a small number, for whoever keeps something per method. (internal)
  *
  * Look-ups take no lock. A table holds 256 methods; the others share the last number.
  */
