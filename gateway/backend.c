@@ -5,6 +5,8 @@
 
 #include <sky/core/status.h>
 
+#include "memory.h"
+
 enum {
   CONNECT_TIMEOUT_MS = 2000,
   PING_AFTER_MS = 20000, /* silence with calls open, after which the peer is asked for a sign of life */
@@ -493,7 +495,8 @@ static bool session_open(SkyBackend *backend) {
     return false;
   }
   nghttp2_option_set_no_auto_window_update(option, 1);
-  const int opened = nghttp2_session_client_new2(&backend->session, callbacks, backend, option);
+  const int opened =
+      nghttp2_session_client_new3(&backend->session, callbacks, backend, option, sky_memory_for_nghttp2());
   nghttp2_option_del(option);
   nghttp2_session_callbacks_del(callbacks);
   if (opened != 0)
@@ -597,7 +600,7 @@ static nghttp2_nv field(SkyStr name, SkyStr value, uint8_t flags) {
   return (nghttp2_nv){(uint8_t *)(uintptr_t)name.data, (uint8_t *)(uintptr_t)value.data, name.size, value.size, flags};
 }
 
-/* A field in static memory. */
+/* A field whose text lives as long as the connection. */
 static nghttp2_nv static_field(SkyStr name, SkyStr value) {
   return field(name, value, NGHTTP2_NV_FLAG_NO_COPY_NAME | NGHTTP2_NV_FLAG_NO_COPY_VALUE);
 }
@@ -616,8 +619,8 @@ static bool submit(SkyBackend *backend, SkyBackendCall *call) {
   size_t count = 0;
   fields[count++] = static_field(SKY_STR(":method"), SKY_STR("POST"));
   fields[count++] = static_field(SKY_STR(":scheme"), SKY_STR("http"));
-  fields[count++] = field(SKY_STR(":path"), call->path, NGHTTP2_NV_FLAG_NO_COPY_NAME);
-  fields[count++] = field(SKY_STR(":authority"), call->authority, NGHTTP2_NV_FLAG_NO_COPY_NAME);
+  fields[count++] = static_field(SKY_STR(":path"), call->path);
+  fields[count++] = static_field(SKY_STR(":authority"), call->authority);
   fields[count++] = static_field(SKY_STR("te"), SKY_STR("trailers"));
   fields[count++] = static_field(SKY_STR("content-type"), SKY_STR("application/grpc"));
   fields[count++] = static_field(SKY_STR("user-agent"), SKY_STR("skyhook-gateway"));
@@ -645,7 +648,7 @@ bool sky_backend_start(SkyBackendCall *call, struct sockaddr *address, socklen_t
   if (backend == NULL || backend->call_count >= SKY_BACKEND_MAX_CALLS || !submit(backend, call))
     return false;
   /* A stream's buffer holds what flow control lets in before messages are taken out. */
-  sky_buf_init(&call->in, call->is_stream ? call->max_message_bytes + 5 + STREAM_WINDOW : call->max_message_bytes + 5);
+  call->in = sky_memory_take_buf(call->max_message_bytes + 5 + (call->is_stream ? STREAM_WINDOW : 0));
   call->backend = backend;
   ngx_queue_insert_tail(&backend->calls, &call->link);
   backend->call_count++;
@@ -665,7 +668,7 @@ void sky_backend_cancel(SkyBackendCall *call) {
 
 void sky_backend_finish(SkyBackendCall *call) {
   sky_backend_cancel(call);
-  sky_buf_finish(&call->in);
+  sky_memory_give_back_buf(&call->in);
 }
 
 void sky_backend_pause(SkyBackendCall *call) {

@@ -34,7 +34,7 @@ typedef struct SkyBackendCall SkyBackendCall;
 struct SkyBackendCall {
   /* Set by the caller; must live until the call has ended. */
   ngx_pool_t *pool; /* where messages and metadata of the answer are kept */
-  SkyStr path;      /* "/fabrikam.delivery.v1.DeliveryService/GetDelivery" */
+  SkyStr path;      /* "/fabrikam.delivery.v1.DeliveryService/GetDelivery"; as authority, lives as long as the worker */
   SkyStr authority;
   SkyStr request;     /* one message with its 5-byte gRPC prefix */
   int64_t timeout_ms; /* sent as grpc-timeout; 0: none. The caller keeps the time itself. */

@@ -1,9 +1,10 @@
 #include "exchange.h"
 
+#include "memory.h"
+
 #include <sky/core/time.h>
 
 enum {
-  ARENA_BUDGET = 8 << 20,
   WIRE_MAX = 8 << 20,
   JSON_MAX = 32 << 20, /* JSON is larger than wire bytes */
   GRPC_PREFIX = 5,
@@ -37,58 +38,6 @@ static void release_peer(SkyExchange *exchange, ngx_uint_t state) {
     peer->free(peer, peer->data, state);
 }
 
-/*
- * Memory that transcoding needs in every request is kept from one to the next: an arena and a buffer each for the wire
- * and for JSON.
- */
-enum { MAX_KITS = 64, MAX_KEPT_BYTES = 16 * 1024 };
-typedef struct Kit {
-  SkyArena arena;
-  SkyBuf wire, json;
-} Kit;
-static Kit kits[MAX_KITS];
-static size_t kit_count;
-
-static void take_kit(SkyExchange *exchange) {
-  if (kit_count > 0) {
-    const Kit *kit = &kits[--kit_count];
-    exchange->arena = kit->arena;
-    exchange->wire = kit->wire;
-    exchange->json = kit->json;
-    return;
-  }
-  sky_arena_init(&exchange->arena, ARENA_BUDGET);
-  sky_buf_init(&exchange->wire, WIRE_MAX);
-  sky_buf_init(&exchange->json, JSON_MAX);
-}
-
-static bool is_small(const SkyExchange *exchange) {
-  return exchange->arena.used_bytes <= MAX_KEPT_BYTES && exchange->wire.capacity <= MAX_KEPT_BYTES &&
-         exchange->json.capacity <= MAX_KEPT_BYTES;
-}
-
-static void give_back_kit(SkyExchange *exchange) {
-  if (kit_count == MAX_KITS || !is_small(exchange)) {
-    sky_buf_finish(&exchange->wire);
-    sky_buf_finish(&exchange->json);
-    sky_arena_finish(&exchange->arena);
-    return;
-  }
-  sky_arena_reset(&exchange->arena);
-  sky_buf_clear(&exchange->wire);
-  sky_buf_clear(&exchange->json);
-  kits[kit_count++] = (Kit){exchange->arena, exchange->wire, exchange->json};
-}
-
-void sky_exchange_free_kits(void) {
-  for (; kit_count > 0; kit_count--) {
-    Kit *kit = &kits[kit_count - 1];
-    sky_arena_finish(&kit->arena);
-    sky_buf_finish(&kit->wire);
-    sky_buf_finish(&kit->json);
-  }
-}
-
 static void cleanup(void *data) {
   SkyExchange *exchange = data;
   sky_backend_finish(&exchange->call);
@@ -98,7 +47,9 @@ static void cleanup(void *data) {
   if (exchange->heartbeat.timer_set)
     ngx_del_timer(&exchange->heartbeat);
   sky_status_free(exchange->answer_error);
-  give_back_kit(exchange);
+  sky_memory_give_back_buf(&exchange->wire);
+  sky_memory_give_back_buf(&exchange->json);
+  sky_memory_give_back_arena(&exchange->arena);
 }
 
 static void begin_trace(SkyExchange *exchange) {
@@ -110,15 +61,16 @@ static void begin_trace(SkyExchange *exchange) {
 }
 
 static SkyExchange *exchange_create(ngx_http_request_t *r) {
-  SkyExchange *exchange = ngx_palloc(r->pool, sizeof(*exchange));
+  SkyExchange *exchange = ngx_pcalloc(r->pool, sizeof(*exchange));
   ngx_pool_cleanup_t *cleaner = ngx_pool_cleanup_add(r->pool, 0);
   if (exchange == NULL || cleaner == NULL)
     return NULL;
-  ngx_memzero(exchange, offsetof(SkyExchange, metadata)); /* metadata says itself how much of it is in use */
   exchange->r = r;
   exchange->main = ngx_http_get_module_main_conf(r, ngx_http_sky_module);
   exchange->location = ngx_http_get_module_loc_conf(r, ngx_http_sky_module);
-  take_kit(exchange);
+  exchange->arena = sky_memory_take_arena();
+  exchange->wire = sky_memory_take_buf(WIRE_MAX);
+  exchange->json = sky_memory_take_buf(JSON_MAX);
   exchange->path = str_of(r->unparsed_uri);
   SkyStr rest = exchange->path, head;
   if (sky_str_cut(&rest, '?', &head))
@@ -165,7 +117,7 @@ static bool is_retried(SkyExchange *exchange) {
   SkyBackendCall *call = &exchange->call;
   if (!call->never_processed || exchange->tries_left == 0 || exchange->header_sent)
     return false;
-  sky_buf_finish(&call->in);
+  sky_backend_finish(call);
   return true;
 }
 
@@ -198,14 +150,13 @@ static void on_done(SkyBackendCall *call) {
 
 static void prepare_call(SkyExchange *exchange) {
   SkyBackendCall *call = &exchange->call;
-  const size_t metadata_count = call->metadata_count;
   ngx_memzero(call, sizeof(*call));
   call->pool = exchange->r->pool;
   call->path = exchange->route.method->grpc_path;
   call->authority = str_of(exchange->upstream->host);
   call->request = sky_buf_str(&exchange->wire);
-  call->metadata = exchange->metadata;
-  call->metadata_count = metadata_count;
+  call->metadata = exchange->metadata.elts;
+  call->metadata_count = exchange->metadata.nelts;
   call->max_message_bytes = exchange->location->max_message_bytes;
   call->is_stream = exchange->route.method->server_streaming;
   call->on_message = call->is_stream ? sky_stream_message : on_unary_message;
@@ -312,9 +263,15 @@ static void begin_deadline(SkyExchange *exchange) {
   ngx_add_timer(&exchange->deadline, (ngx_msec_t)timeout_ms);
 }
 
-static void add_metadata(SkyExchange *exchange, SkyStr name, SkyStr value, bool is_unique) {
-  if (exchange->call.metadata_count < SKY_BACKEND_MAX_METADATA)
-    exchange->metadata[exchange->call.metadata_count++] = (SkyBackendHeader){name, value, is_unique};
+/* False without memory. What is more than a call may carry is left out. */
+static bool add_metadata(SkyExchange *exchange, SkyStr name, SkyStr value, bool is_unique) {
+  if (exchange->metadata.nelts == SKY_BACKEND_MAX_METADATA)
+    return true;
+  SkyBackendHeader *header = ngx_array_push(&exchange->metadata);
+  if (header == NULL)
+    return false;
+  *header = (SkyBackendHeader){name, value, is_unique};
+  return true;
 }
 
 /* Names that the gateway itself speaks by: no client may forge them. */
@@ -327,12 +284,14 @@ static bool is_reserved(SkyStr name) {
 }
 
 /* Grpc-Metadata-Name: value becomes the metadata name: value. nginx gives lower-case copies of names in lowcase_key. */
-static void collect_metadata(SkyExchange *exchange) {
+static bool collect_metadata(SkyExchange *exchange) {
   static const SkyStr prefix = {"grpc-metadata-", 14};
-  add_metadata(exchange, SKY_STR("traceparent"), sky_str(exchange->traceparent), true);
+  if (ngx_array_init(&exchange->metadata, exchange->r->pool, 2, sizeof(SkyBackendHeader)) != NGX_OK ||
+      !add_metadata(exchange, SKY_STR("traceparent"), sky_str(exchange->traceparent), true))
+    return false;
   const SkyStr tracestate = request_header(exchange->r, "tracestate");
-  if (tracestate.size > 0 && tracestate.size <= 512)
-    add_metadata(exchange, SKY_STR("tracestate"), tracestate, true);
+  if (tracestate.size > 0 && tracestate.size <= 512 && !add_metadata(exchange, SKY_STR("tracestate"), tracestate, true))
+    return false;
   for (ngx_list_part_t *part = &exchange->r->headers_in.headers.part; part != NULL; part = part->next) {
     const ngx_table_elt_t *headers = part->elts;
     for (ngx_uint_t i = 0; i < part->nelts; i++) {
@@ -340,10 +299,11 @@ static void collect_metadata(SkyExchange *exchange) {
       if (headers[i].lowcase_key == NULL || !sky_str_starts_with(name, prefix))
         continue;
       name = (SkyStr){name.data + prefix.size, name.size - prefix.size};
-      if (!is_reserved(name))
-        add_metadata(exchange, name, str_of(headers[i].value), false);
+      if (!is_reserved(name) && !add_metadata(exchange, name, str_of(headers[i].value), false))
+        return false;
     }
   }
+  return true;
 }
 
 /* The body in one piece. nginx has put what did not fit its buffer into a file. */
@@ -421,8 +381,7 @@ static SkyStatus transcode_lines(SkyExchange *exchange, SkyStr body) {
 }
 
 static SkyStatus transcode(SkyExchange *exchange) {
-  SkyBuf body;
-  sky_buf_init(&body, WIRE_MAX);
+  SkyBuf body = sky_memory_take_buf(WIRE_MAX);
   SkyStatus status = SKY_OK;
   if (!collect_body(exchange->r, &body))
     status = sky_status_with_reason(SKY_RESOURCE_EXHAUSTED("the request body is too large"), SKY_REASON_TOO_LARGE);
@@ -430,7 +389,7 @@ static SkyStatus transcode(SkyExchange *exchange) {
     status = transcode_lines(exchange, sky_buf_str(&body));
   else
     status = transcode_one(exchange, sky_buf_str(&body));
-  sky_buf_finish(&body);
+  sky_memory_give_back_buf(&body);
   return status;
 }
 
@@ -447,7 +406,10 @@ static void body_ready(ngx_http_request_t *r) {
     return;
   }
   r->read_event_handler = ngx_http_test_reading; /* sees a client that goes away */
-  collect_metadata(exchange);
+  if (!collect_metadata(exchange)) {
+    ngx_http_finalize_request(r, NGX_HTTP_INTERNAL_SERVER_ERROR);
+    return;
+  }
   begin_deadline(exchange);
   try_peer(exchange);
 }

@@ -58,8 +58,9 @@ typedef struct SkyExchange {
   char traceparent[SKY_TRACEPARENT_SIZE];
   char trace_id[33];
   SkyArena arena;
-  SkyBuf wire; /* the request's gRPC frames */
-  SkyBuf json; /* the answer's body, or one message of a stream */
+  SkyBuf wire;          /* the request's gRPC frames */
+  ngx_array_t metadata; /* SkyBackendHeader, for the call */
+  SkyBuf json;          /* the answer's body, or one message of a stream */
   SkyBackendCall call;
   ngx_http_upstream_srv_conf_t *upstream;
   bool has_peer;
@@ -75,8 +76,6 @@ typedef struct SkyExchange {
   ngx_event_t heartbeat;
   ngx_chain_t *free, *busy;
   bool header_sent;
-
-  SkyBackendHeader metadata[SKY_BACKEND_MAX_METADATA]; /* the last, as it is not zeroed */
 } SkyExchange;
 
 /* Content handler of a location with sky_pass. */
@@ -99,5 +98,3 @@ void sky_stream_end(SkyExchange *exchange, SkyStatus status);
 
 /* exchange.c: finalizes and goes on with what the request held up; the exchange may be gone afterwards. */
 void sky_exchange_finalize(SkyExchange *exchange, ngx_int_t rc);
-/* At the worker's exit. */
-void sky_exchange_free_kits(void);

@@ -12,6 +12,7 @@
  * Variables: $sky_method (gRPC method), $sky_code (its status), $sky_trace_id.
  */
 #include "exchange.h"
+#include "memory.h"
 
 /* ---- variables ---- */
 
@@ -180,7 +181,7 @@ static ngx_int_t postconfiguration(ngx_conf_t *cf) {
 
 static void exit_process(ngx_cycle_t *cycle) {
   sky_backend_close_all();
-  sky_exchange_free_kits();
+  sky_memory_free_all();
 }
 
 static ngx_command_t commands[] = {
