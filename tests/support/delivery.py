@@ -1,14 +1,11 @@
 """A delivery service of its own with a real broker; drones are what the test publishes for them."""
 
-import urllib.error
-import urllib.request
 import uuid
 from datetime import datetime, timezone
 
 from support.contracts import Client, decode, message
 from support.nats import Listener, publish
 from support.programs import nats_server, service
-from support.waiting import eventually
 
 PICKUP = {"latitude": 47.60, "longitude": -122.30}
 DROPOFF = {"latitude": 47.70, "longitude": -122.30}  # 11 km to the north
@@ -23,14 +20,8 @@ class Deliveries:
     def start(self) -> "Deliveries":
         self.nats.start()
         self.program.start()
-        eventually(self._is_ready, 20)
+        self.program.wait_ready()
         return self
-
-    def _is_ready(self) -> bool:
-        try:
-            return urllib.request.urlopen(f"http://{self.program.environment['SKY_ADMIN']}/readyz", timeout=2).status == 200
-        except (urllib.error.URLError, OSError):
-            return False
 
     def listen(self, event: str) -> Listener:
         return Listener(self.nats.port, f"fab.delivery.{event}.v1.>")
@@ -57,7 +48,7 @@ class Deliveries:
         self.client.close()
         code = self.program.stop()
         self.nats.stop()
-        assert code == 0, self.program.log.read_text()[-3000:]
+        assert code == 0, self.program.tail()
 
 
 def events(listener: Listener, name: str) -> list[dict]:

@@ -1,8 +1,6 @@
 """A real drone scheduler with a real broker, and what it takes to be its callers and its drones."""
 
 import time
-import urllib.error
-import urllib.request
 import uuid
 
 import grpc
@@ -48,14 +46,8 @@ class Scheduler:
             except grpc.RpcError:
                 return False
 
-        eventually(answers, 20)
-        eventually(self._stream_is_there, 20)
-
-    def _stream_is_there(self) -> bool:
-        try:
-            return urllib.request.urlopen(f"http://{self.program.environment['SKY_ADMIN']}/readyz", timeout=2).status == 200
-        except (urllib.error.URLError, OSError):
-            return False
+        self.program.wait_ready()
+        eventually(answers, 20)  # after a restart the channel waits a little before it tries again
 
     def restart(self) -> None:
         self.program.kill()
@@ -70,7 +62,7 @@ class Scheduler:
             client.close()
         code = self.program.stop()
         self.nats.stop()
-        assert code == 0, self.program.log.read_text()[-3000:]
+        assert code == 0, self.program.tail()
 
     # ---- the fleet ----
 

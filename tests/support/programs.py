@@ -3,11 +3,10 @@
 import os
 import shutil
 import signal
-import socket
-import subprocess
 from pathlib import Path
 
-from dev import ports
+from dev import health, ports
+from dev.process import Process
 
 from support.contracts import build
 from support.waiting import eventually
@@ -17,49 +16,51 @@ def free_port() -> int:
     return ports.pick(1)[0]
 
 
-def is_listening(port: int) -> bool:
-    try:
-        socket.create_connection(("127.0.0.1", port), timeout=1).close()
-        return True
-    except OSError:
-        return False
-
-
-class Program:
-    """A process that can be ended, killed and started again with the same ports and files."""
+class Program(Process):
+    """A process that listens on a port; it can be ended, killed and started again with the same ports and files. It ends with the test run."""
 
     def __init__(self, command: list[str], environment: dict[str, str], folder: Path, name: str, port: int):
-        self.command, self.environment, self.port = command, environment, port
-        self.log = folder / f"{name}.log"
-        self.process: subprocess.Popen | None = None
+        super().__init__(name, command, {**os.environ, **environment}, folder / f"{name}.log", folder)
+        self.port = port
+        self._admin = environment.get("SKY_ADMIN")
+        self._killed = False
 
     def start(self, seconds: float = 20.0) -> "Program":
-        with self.log.open("ab") as log:
-            self.process = subprocess.Popen(self.command, env={**os.environ, **self.environment}, stdout=log, stderr=log)
-        eventually(lambda: self._alive() and is_listening(self.port), seconds, what=f"{self.command[0]} listens; its log is {self.log}")
+        """Until it listens; it does not run when that fails."""
+        self._killed = False
+        super().start()
+        try:
+            self._wait(self.port, "", seconds)
+        except BaseException:
+            self.kill()
+            raise
         return self
 
-    def _alive(self) -> bool:
-        assert self.process is not None
-        if self.process.poll() is not None:
-            raise RuntimeError(f"{self.command[0]} ended with {self.process.returncode}:\n{self.log.read_text()[-3000:]}")
-        return True
+    def wait_ready(self, seconds: float = 20.0) -> None:
+        """For a service: until it says that it is."""
+        assert self._admin, f"{self.name} has no admin port"
+        self._wait(int(self._admin.rpartition(":")[2]), "/readyz", seconds)
+
+    def _wait(self, port: int, path: str, seconds: float) -> None:
+        def answers() -> bool:
+            if not self.alive():
+                raise RuntimeError(f"{self.name} ended with {self.exit_code()}:\n{self.tail()}")
+            ready, said = health.answer(port, path)
+            assert ready, said
+            return True
+
+        eventually(answers, seconds, what=f"{self.name} is ready; its log is {self.log}")
+
+    def tail(self) -> str:
+        return self.log.read_text(errors="replace")[-4000:]
 
     def kill(self) -> None:
-        self._end(signal.SIGKILL)
+        super().kill()
+        self._killed = True
 
-    def stop(self) -> int:
-        """Ends it as an operator would; its exit code."""
-        return self._end(signal.SIGTERM)
-
-    def _end(self, number: int) -> int:
-        if self.process is None:
-            return 0
-        if self.process.poll() is None:
-            self.process.send_signal(number)
-        code = self.process.wait(timeout=30)
-        self.process = None
-        return code
+    def stop(self, number: int = signal.SIGTERM, seconds: float = 30.0) -> int:
+        """Ends it as an operator would; its exit code: -9 when it had to be killed now, 0 when it was killed before, or never ran."""
+        return 0 if self._killed else super().stop(number, seconds) or 0
 
 
 def nats_server(folder: Path) -> Program:

@@ -48,7 +48,8 @@ def away() -> Refusal:
 
 
 class Peers:
-    def __init__(self):
+    def __init__(self, port: int):
+        self.port = port
         self.lock = threading.RLock()
         self.calls: Counter = Counter()
         self.order: list[tuple[str, str]] = []  # (method, delivery id) in the order of their effects
@@ -62,7 +63,6 @@ class Peers:
         self._before: dict = {}
         self._after: dict = {}
         self._server = None
-        self.port = 0
 
     # ---- scripts ----
 
@@ -162,15 +162,14 @@ class Peers:
         if hook is not None:
             hook(value)
 
-    def start(self, port: int = 0) -> int:
+    def start(self) -> None:
         server = grpc.server(futures.ThreadPoolExecutor(16))
         for name in ("account.v1.AccountService", "package.v1.PackageService", "dronescheduler.v1.DroneSchedulerService",
                      "delivery.v1.DeliveryService"):
             server.add_generic_rpc_handlers((self._service(f"fabrikam.{name}"),))
-        self.port = server.add_insecure_port(f"127.0.0.1:{port}")
+        server.add_insecure_port(f"127.0.0.1:{self.port}")
         server.start()
         self._server = server
-        return self.port
 
     def _service(self, name):
         service = pool().FindServiceByName(name)

@@ -1,5 +1,6 @@
 """What becomes of a request, seen from outside: the API, the peers, the broker."""
 
+import signal
 import uuid
 
 import grpc
@@ -8,7 +9,7 @@ from support.contracts import refused
 from support.waiting import eventually
 
 from peers import Refusal, away, busy
-from rig import order
+from rig import Rig, order
 
 
 def test_a_request_becomes_a_delivery(rig):
@@ -102,9 +103,7 @@ def test_a_lost_answer_does_not_double_anything(rig):
 
 
 def test_a_peer_that_stays_away_makes_it_fail_in_time_with_everything_undone(tmp_path):
-    from rig import Rig
-    rig = Rig(tmp_path)
-    rig.environment["SKY_SAGA_TIMEOUT"] = "1500ms"
+    rig = Rig(tmp_path, SKY_SAGA_TIMEOUT="1500ms")
     try:
         rig.start()
 
@@ -141,7 +140,7 @@ def test_cancelled_while_it_waits_for_a_drone(rig):
 
     rig.peers.before("AssignDrone", hook)
     id = rig.request()
-    eventually(lambda: (rig.get(id) or {}).get("step") == "WORKFLOW_STEP_DRONE")
+    eventually(lambda: rig.known(id).get("step") == "WORKFLOW_STEP_DRONE")
     rig.cancel(id)
     rig.ends(id, "CANCELLED")
     assert not rig.peers.packages
@@ -151,7 +150,7 @@ def test_cancelled_when_scheduled_frees_everything(rig):
     id = rig.request()
     rig.ends(id, "COMPLETED")
     rig.cancel(id)
-    eventually(lambda: rig.get(id)["state"] == "WORKFLOW_STATE_CANCELLED")
+    eventually(lambda: rig.known(id)["state"] == "WORKFLOW_STATE_CANCELLED")
     assert id in rig.peers.cancelled and id in rig.peers.released and not rig.peers.packages
     eventually(lambda: rig.events()[-1] == ("saga_compensated", id))
 
@@ -161,7 +160,7 @@ def test_not_cancelled_after_pickup(rig):
     version = rig.ends(id, "COMPLETED")["version"]
     rig.peers.picked_up.add(id)
     rig.cancel(id)
-    eventually(lambda: int(rig.get(id)["version"]) > int(version) + 1)
+    eventually(lambda: int(rig.known(id)["version"]) > int(version) + 1)
     rig.ends(id, "COMPLETED")
     assert id not in rig.peers.released and id in rig.peers.packages
 
@@ -171,7 +170,7 @@ def test_new_terms_reach_delivery_and_drone(rig):
     rig.ends(id, "COMPLETED")
     place = {"latitude": 47.63, "longitude": -122.36}
     rig.change(id, {"dropoffLocation": place}, "dropoffLocation")
-    eventually(lambda: rig.get(id)["order"]["dropoffLocation"] == place)
+    eventually(lambda: rig.known(id)["order"]["dropoffLocation"] == place)
     assert rig.peers.deliveries[id]["rescheduled"]["change"] == {"dropoffLocation": place}
     assert rig.peers.calls["AssignDrone"] == 2
 
@@ -186,9 +185,9 @@ def test_new_terms_that_no_drone_can_meet_are_taken_back(rig):
 
     rig.peers.before("AssignDrone", hook)
     rig.change(id, {"dropoffLocation": {"latitude": 47.9, "longitude": -122.36}}, "dropoffLocation")
-    eventually(lambda: rig.get(id).get("reason", {}).get("code") == "NO_DRONE_IN_WINDOW")
+    eventually(lambda: rig.known(id).get("reason", {}).get("code") == "NO_DRONE_IN_WINDOW")
     eventually(lambda: rig.peers.deliveries[id]["rescheduled"]["change"]["dropoffLocation"] == old)
-    assert rig.get(id)["order"]["dropoffLocation"] == old
+    assert rig.known(id)["order"]["dropoffLocation"] == old
     assert rig.ends(id, "COMPLETED")
 
 
@@ -211,7 +210,7 @@ def test_watchers_are_sent_to_another_process_when_this_one_stops(rig):
     rig.peers.before("AssignDrone", no_drone)
     stream = rig.client.stream("WatchWorkflow", {"id": rig.request()})
     next(stream)
-    rig.workflow.terminate()
+    rig.workflow.send(signal.SIGTERM)
     with pytest.raises(grpc.RpcError) as ended:
         list(stream)
     assert (ended.value.code(), ended.value.details()) == (grpc.StatusCode.UNAVAILABLE, "the service stops")
