@@ -5,6 +5,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Iterator
 
+from support.waiting import PATIENCE
+
 GREETINGS = ("Hello", "Hallo", "Bonjour", "Hola", "Ciao", "Hej", "Ahoj", "Olá")
 CLIENT_SAYS = "".join(f"{line}\n" for line in (
     "Greet: Hello, Ada!",
@@ -20,9 +22,10 @@ def serving(folder: Path, *arguments: str) -> Iterator[int]:
         try:
             assert server.stdout is not None
             yield int(server.stdout.readline().rpartition(" ")[2])
-        finally:
             server.terminate()
-        assert server.wait(timeout=20) == 0
+            assert server.wait(timeout=20 * PATIENCE) == 0
+        finally:
+            server.kill()
 
 
 def call(folder: Path, program: str, *arguments: str) -> subprocess.CompletedProcess:

@@ -25,14 +25,17 @@ def test_interceptors_bring_and_demand_a_token(program: str):
     assert all("UNAUTHENTICATED: the call brings no token" in refused.stderr for refused in bad)
 
 
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory) -> Path:
-    """Made by the command that examples/greeter/README.md gives."""
-    folder = tmp_path_factory.mktemp("tls")
+def make_certificate(folder: Path) -> Path:
+    """By the command that examples/greeter/README.md gives."""
     readme = (Path(__file__).parents[2] / "examples/greeter/README.md").read_text()
     command = readme[readme.index("    openssl req"):]
     subprocess.run(["sh", "-ec", command], cwd=folder, check=True, capture_output=True)
     return folder
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory) -> Path:
+    return make_certificate(tmp_path_factory.mktemp("tls"))
 
 
 def test_tls(certificate: Path):
@@ -44,10 +47,8 @@ def test_tls(certificate: Path):
 
 
 def test_a_client_does_not_trust_a_stranger(certificate: Path, tmp_path: Path):
-    command = (Path(__file__).parents[2] / "examples/greeter/README.md").read_text()
-    subprocess.run(["sh", "-ec", command[command.index("    openssl req"):]], cwd=tmp_path, check=True, capture_output=True)
     with serving(EXAMPLES, f"--tls={certificate}") as port:
-        refused = call(EXAMPLES, "greeter-client", f"--port={port}", f"--tls={tmp_path}")
+        refused = call(EXAMPLES, "greeter-client", f"--port={port}", f"--tls={make_certificate(tmp_path)}")
     assert refused.returncode == 1 and "UNAVAILABLE" in refused.stderr, refused.stderr
 
 

@@ -52,7 +52,7 @@ class Tap:
         self.port = self._listener.getsockname()[1]
         self._lock = threading.Lock()
         self._readers: list[tuple[Reader, Reader]] = []
-        self._threads = [threading.Thread(target=self._accept)]
+        self._threads = [threading.Thread(target=self._accept, daemon=True)]
         self._threads[0].start()
 
     def _accept(self) -> None:
@@ -61,11 +61,12 @@ class Tap:
                 near = self._listener.accept()[0]
             except OSError:
                 return
-            far = socket.create_connection(("127.0.0.1", self._to))
+            far = socket.create_connection(("127.0.0.1", self._to), timeout=10)
+            far.settimeout(None)
             readers = Reader(len(PREFACE)), Reader(0)
             self._readers.append(readers)
             for source, sink, reader in ((near, far, readers[0]), (far, near, readers[1])):
-                thread = threading.Thread(target=self._relay, args=(source, sink, reader))
+                thread = threading.Thread(target=self._relay, args=(source, sink, reader), daemon=True)
                 self._threads.append(thread)
                 thread.start()
 

@@ -117,8 +117,10 @@ ON_THE_WIRE = {
 @pytest.mark.parametrize(("client", "server", "case"), [key for key in ON_THE_WIRE if key[:2] in PAIRS])
 def test_what_travels_compressed(servers, client: str, server: str, case: str):
     tap = Tap(servers(server))
-    said = run_client(client, tap.port, (case,))
-    requests, responses = tap.close()
+    try:
+        said = run_client(client, tap.port, (case,))
+    finally:
+        requests, responses = tap.close()
     assert said == {case: "passed"}
     assert ([compressed for compressed, _ in requests], [compressed for compressed, _ in responses]) == ON_THE_WIRE[client, server, case]
 

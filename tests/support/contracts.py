@@ -16,6 +16,8 @@ import grpc
 from google.protobuf import descriptor_pb2, descriptor_pool, json_format, message_factory
 from google.rpc import error_details_pb2, status_pb2
 
+from support.waiting import PATIENCE
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -46,6 +48,8 @@ def as_dict(value) -> dict:
 
 
 class Client:
+    """Of one service. Deadlines are in seconds, longer under sanitizers."""
+
     def __init__(self, address: str, service: str):
         self._service = pool().FindServiceByName(service)
         # Back-off of a second would outlast the restarts that tests make.
@@ -53,11 +57,11 @@ class Client:
 
     def call(self, method: str, request: dict | None = None, *, seconds: float = 5.0, metadata: Iterable[tuple[str, str]] = ()) -> dict:
         """A unary call; grpc.RpcError when it fails."""
-        return as_dict(self._stub(self.channel.unary_unary, method)(self._request(method, request), timeout=seconds, metadata=tuple(metadata)))
+        return as_dict(self._stub(self.channel.unary_unary, method)(self._request(method, request), timeout=seconds * PATIENCE, metadata=tuple(metadata)))
 
     def stream(self, method: str, request: dict | None = None, *, seconds: float = 30.0) -> Iterator[dict]:
         """A server stream; closing the iterator cancels the call."""
-        call = self._stub(self.channel.unary_stream, method)(self._request(method, request), timeout=seconds)
+        call = self._stub(self.channel.unary_stream, method)(self._request(method, request), timeout=seconds * PATIENCE)
         try:
             for response in call:
                 yield as_dict(response)
@@ -67,12 +71,12 @@ class Client:
     def send(self, method: str, requests: Iterable[dict], *, seconds: float = 30.0) -> dict:
         """A client stream."""
         messages = (self._request(method, request) for request in requests)
-        return as_dict(self._stub(self.channel.stream_unary, method)(messages, timeout=seconds))
+        return as_dict(self._stub(self.channel.stream_unary, method)(messages, timeout=seconds * PATIENCE))
 
     def converse(self, method: str, requests: Iterable[dict], *, seconds: float = 30.0) -> Iterator[dict]:
         """A stream both ways."""
         messages = (self._request(method, request) for request in requests)
-        for response in self._stub(self.channel.stream_stream, method)(messages, timeout=seconds):
+        for response in self._stub(self.channel.stream_stream, method)(messages, timeout=seconds * PATIENCE):
             yield as_dict(response)
 
     def _request(self, method: str, request: dict | None):

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import tempfile
 from pathlib import Path
@@ -9,8 +10,10 @@ from pathlib import Path
 from dev import build, tally
 from dev.paths import ROOT, VENV
 from dev.tally import Tally
+from dev.term import say
 
 PROCESSES = (os.cpu_count() or 1) + 1  # tests wait for servers and clocks more than they compute
+PYTEST_SECONDS = 1800  # a group takes two minutes; one that hangs is a failure among the results, not the end of the report
 # Groups whose Python tests start all they need by themselves, so that files may run side by side. System tests wait for drones and clocks
 # four fifths of their time.
 _SIDE_BY_SIDE = {group: ("-n", str(processes), "--dist", "loadfile") for group, processes in
@@ -76,7 +79,16 @@ def run_pytest(folder: Path, group: str, word: str | None = None, arguments: tup
         report = Path(scratch) / "junit.xml"
         command = [str(VENV / "bin/python"), "-m", "pytest", "-c", str(ROOT / "tests/pytest.ini"), "--rootdir", str(ROOT),
                    f"--junitxml={report}", *(["-k", word] if word else []), *_SIDE_BY_SIDE.get(group, ()), *arguments, str(ROOT / "tests" / group)]
-        code = subprocess.run(command, env=environment(folder), cwd=ROOT, check=False).returncode
+        code = _bounded(command, environment(folder))
         counted = tally.of_junit(report) if report.exists() else Tally(failed=1)
     nothing_selected = code == 5
     return counted if code == 0 or nothing_selected or counted.failed else counted + Tally(failed=1)
+
+
+def _bounded(command: list[str], environment: dict[str, str]) -> int:
+    """The command's exit code; negative when it had to be killed because it did not end."""
+    try:
+        return subprocess.run(command, env=environment, cwd=ROOT, check=False, timeout=PYTEST_SECONDS).returncode
+    except subprocess.TimeoutExpired:
+        say(f"killed, for it did not end within {PYTEST_SECONDS} s: {' '.join(command)}", "red")
+        return -signal.SIGKILL

@@ -1,7 +1,6 @@
 """200 requests while things die: each saga ends once, and what the peers hold fits how it ended."""
 
 import random
-import time
 import uuid
 from collections import Counter
 
