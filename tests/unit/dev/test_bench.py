@@ -2,9 +2,10 @@
 
 import os
 import subprocess
+from types import SimpleNamespace
 
 import pytest
-from dev.bench import echo, rpc
+from dev.bench import echo, main_job, rpc
 from dev.bench.load import Measured, Shape
 from dev.bench.measure import Result, Samples, cpu_seconds, cpu_seconds_of_threads, family
 
@@ -98,3 +99,35 @@ def test_a_shape_says_its_calls_and_what_is_counted():
     shape = Shape("Repeat", 64, 64, 100, 2500)
     assert shape.operations == 160_000
     assert shape.arguments("127.0.0.1:1", 6) == ["127.0.0.1:1", "6", "6", "Repeat", "100", "2500"]
+
+
+class Clock:
+    """Time that passes only by sleeping."""
+
+    def __init__(self):
+        self.now = 1000.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+def drained(monkeypatch, counts: list[int], expected: int) -> tuple[int, float]:
+    """What _drain makes of these completed counts, one per look; seconds from its begin."""
+    clock, left = Clock(), iter(counts)
+    monkeypatch.setattr(main_job.time, "monotonic", clock.monotonic)
+    monkeypatch.setattr(main_job.time, "sleep", clock.sleep)
+    api = SimpleNamespace(get=lambda path, **query: SimpleNamespace(status=200, body={"completedCount": str(next(left, counts[-1]))}))
+    completed, end = main_job._drain(api, expected, 300)
+    return completed, end - 1000
+
+
+def test_the_bench_does_not_sleep_once_all_are_completed(monkeypatch):
+    assert drained(monkeypatch, [10], 10) == (10, 0)
+    assert drained(monkeypatch, [4, 8, 10], 10) == (10, 6)
+
+
+def test_completions_that_stay_away_cost_no_time(monkeypatch):
+    assert drained(monkeypatch, [4, 8], 10) == (8, 3)
