@@ -1,5 +1,6 @@
 /* skyhook-greeter: the service under test. */
 #include <pthread.h>
+#include <signal.h>
 
 #include <sky/core/deadline_wait.h>
 #include <sky/service/service.h>
@@ -34,6 +35,13 @@ static SkyStatus greet(void *self, SkyCall *call, const component_GreetRequest *
   return SKY_OK;
 }
 
+/* Set by SIGUSR1: who is held is let go. */
+static volatile sig_atomic_t let_go;
+
+static void on_let_go(int number) {
+  let_go = number;
+}
+
 /* Work that takes its time, and gives up when the call is over. */
 static SkyStatus hold(void *self, SkyCall *call, const component_HoldRequest *request,
                       component_HoldResponse *response) {
@@ -42,8 +50,8 @@ static SkyStatus hold(void *self, SkyCall *call, const component_HoldRequest *re
   sky_deadline_cond_init(&never);
   const int64_t until_ns = sky_clock_monotonic_ns(sky_clock_system_borrow()) + request->hold_ms * SKY_NS_PER_MS;
   pthread_mutex_lock(&mutex);
-  for (int64_t now_ns;
-       (now_ns = sky_clock_monotonic_ns(sky_clock_system_borrow())) < until_ns && !sky_call_is_cancelled(call);) {
+  for (int64_t now_ns; (now_ns = sky_clock_monotonic_ns(sky_clock_system_borrow())) < until_ns &&
+                       !sky_call_is_cancelled(call) && !let_go;) {
     const int64_t look_ns = now_ns + 20 * SKY_NS_PER_MS;
     sky_deadline_cond_wait(&never, &mutex, look_ns < until_ns ? look_ns : until_ns);
   }
@@ -103,5 +111,6 @@ int main(int argc, char **argv) {
                                            .peers = peers,
                                            .start = start,
                                            .self = &greeter};
+  signal(SIGUSR1, on_let_go);
   return sky_service_main(argc, argv, &definition);
 }

@@ -144,7 +144,7 @@ static void *hold(void *user) {
   SkyArena own;
   sky_arena_init(&own, 1 << 16);
   SkyContext background = sky_context_background();
-  SkyContext context = sky_context_with_timeout_ms(&background, 30000);
+  SkyContext context = sky_context_with_timeout_ms(&background, 60000);
   SkyStatus status = component_GreeterService_hold(client, &context, &request, &own, &response);
   held->code = sky_status_code(status);
   sky_status_free(status);
@@ -167,8 +167,8 @@ static pthread_t begin_hold(Held *held) {
 }
 
 START_TEST(sigterm_lets_calls_end_and_takes_no_more) {
-  start_all(NULL);
-  Held held = {.hold_ms = 3000}; /* a call that finds nobody waits half a second */
+  start_all((const char *const[]){"--drain-timeout=60s", NULL});
+  Held held = {.hold_ms = 60000};
   pthread_t thread = begin_hold(&held);
   process_signal(&greeter, SIGTERM);
   const char *body;
@@ -176,6 +176,7 @@ START_TEST(sigterm_lets_calls_end_and_takes_no_more) {
   /* The probe turns first, so that nobody is sent here any more; the server closes a moment later. */
   SKY_CHECK_EVENTUALLY(call(false, false) == SKY_CODE_UNAVAILABLE);
   ck_assert(!atomic_load(&held.done));
+  process_signal(&greeter, SIGUSR1); /* only now may it end */
   ck_assert_int_eq(process_wait(&greeter), 0);
   pthread_join(thread, NULL);
   ck_assert_int_eq(held.code, SKY_CODE_OK);

@@ -16,6 +16,9 @@ static void setup(void) {
   route = recorder_route(&recorder, &happened_type);
 }
 
+/* What must be quick is far quicker than what it must not wait for (5 s), on a busy machine too. */
+enum { QUICK_MS = 3000 };
+
 static int64_t now_ms(void) {
   return sky_clock_monotonic_ns(sky_clock_system_borrow()) / SKY_NS_PER_MS;
 }
@@ -37,11 +40,11 @@ static SkyStatus fail_slowly(Recorder *self, SkyIncoming *incoming, const Happen
 START_TEST(a_bus_starts_without_a_server_and_becomes_ready_when_it_comes) {
   int64_t begun = now_ms();
   connect_bus();
-  ck_assert_int_lt(now_ms() - begun, 500);
+  ck_assert_int_lt(now_ms() - begun, QUICK_MS);
   ck_assert(!sky_bus_is_ready(bus));
   begun = now_ms();
   ck_assert_int_eq(try_publish("e1", 1), SKY_CODE_UNAVAILABLE);
-  ck_assert_int_lt(now_ms() - begun, 500);
+  ck_assert_int_lt(now_ms() - begun, QUICK_MS);
   consume(&route, (SkyConsumerOptions){0});
   nats_server_start(&server);
   wait_ready();
@@ -67,7 +70,7 @@ START_TEST(a_server_without_jetstream_is_unavailable_at_once) {
   for (int i = 0; i < 3; i++) {
     int64_t begun = now_ms();
     ck_assert_int_eq(try_publish("e1", 1), SKY_CODE_UNAVAILABLE);
-    ck_assert_int_lt(now_ms() - begun, 1000);
+    ck_assert_int_lt(now_ms() - begun, QUICK_MS);
   }
   ck_assert(!sky_bus_is_ready(bus));
   nats_server_kill(&server);
@@ -89,7 +92,7 @@ START_TEST(a_stopped_server_fails_publications_fast_after_a_moment) {
   ck_assert_int_lt(now_ms() - begun, 4900); /* before its own timeout of 5 s: the probe was quicker */
   begun = now_ms();
   ck_assert_int_eq(try_publish("e2", 2), SKY_CODE_UNAVAILABLE);
-  ck_assert_int_lt(now_ms() - begun, 2000); /* far from the timeout of 5 s, on a busy machine too */
+  ck_assert_int_lt(now_ms() - begun, QUICK_MS);
   ck_assert(!sky_bus_is_ready(bus));
   nats_server_resume(&server);
   wait_ready();
@@ -108,7 +111,7 @@ START_TEST(a_stopped_server_is_left_at_the_deadline_of_the_context) {
   int64_t begun = now_ms();
   expect(SKY_CODE_DEADLINE_EXCEEDED, sky_bus_publish(bus, &context, &publication, NULL));
   ck_assert_int_ge(now_ms() - begun, 299);
-  ck_assert_int_lt(now_ms() - begun, 900);
+  ck_assert_int_lt(now_ms() - begun, QUICK_MS);
 }
 END_TEST
 

@@ -137,8 +137,8 @@ static bool has_ended(Ending *ending) {
 }
 
 static SkyCode wait_for(Ending *ending) {
-  int looks = 0;
-  while (!has_ended(ending) && sky_check_wait(&looks))
+  struct timespec begun = {0};
+  while (!has_ended(ending) && sky_check_wait(&begun))
     continue;
   return has_ended(ending) ? ending->code : SKY_CODE_UNKNOWN;
 }
