@@ -5,6 +5,7 @@ import time
 
 import pytest
 from support import broker, fleet
+from support.http import Http
 from support.waiting import eventually
 
 
@@ -47,16 +48,16 @@ def test_at_once_after_the_202(http, owner):
     assert not [drone for drone in fleet.drones(http) if drone.get("deliveryId") == id]
 
 
-def test_while_the_drone_is_on_its_way_to_pickup(http, owner):
-    """A pickup far from every base, so that the way there takes a while."""
-    id = fleet.accepted(http, fleet.order(owner, pickupLocation={"latitude": 47.75, "longitude": -122.15}))
-    drone = fleet.at_stage(http, id, "HEADED_TO_PICKUP")["droneId"]
-    answer = delete(http, id)
+def test_while_the_drone_is_on_its_way_to_pickup(start_system):
+    slow = Http(start_system(time_factor=1.0, drones=1).url)  # in real time the way there takes minutes
+    id = fleet.accepted(slow, fleet.order(fleet.new_account(slow)))
+    drone = fleet.at_stage(slow, id, "HEADED_TO_PICKUP")["droneId"]
+    answer = delete(slow, id)
     assert answer.status == 202, answer
-    fleet.cancelled(http, id)
-    fleet.at_stage(http, id, "CANCELLED")
-    eventually(lambda: "deliveryId" not in http.get(f"/api/v1/drones/{drone}").json, 60, what="drone free again")
-    assert http.get(f"/api/v1/packages/{id}").status == 404
+    fleet.cancelled(slow, id)
+    fleet.at_stage(slow, id, "CANCELLED")
+    eventually(lambda: "deliveryId" not in slow.get(f"/api/v1/drones/{drone}").json, 60, what="drone free again")
+    assert slow.get(f"/api/v1/packages/{id}").status == 404
 
 
 def test_after_pickup_it_is_refused(http, owner):
@@ -66,6 +67,9 @@ def test_after_pickup_it_is_refused(http, owner):
         problem = cancel(http, id).problem(409)
         assert "DELIVERY_ALREADY_PICKED_UP" in json.dumps(problem)
     assert fleet.status(http, id)["state"] == "DELIVERY_REQUEST_STATE_SCHEDULED"
+    signature = {"type": "CONFIRMATION_TYPE_SIGNATURE", "contentType": "text/plain", "chunk": "c2lnbmVk"}
+    eventually(lambda: http.post(f"{fleet.DELIVERIES}/{id}/confirmations", signature).status == 201, 60, every=0.1, what="signed at the door")
+    fleet.at_stage(http, id, "COMPLETED")
 
 
 def test_of_a_completed_delivery_is_refused(http, owner):

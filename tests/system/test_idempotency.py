@@ -1,12 +1,11 @@
 """The same Idempotency-Key means the same request, however often and however simultaneously it is sent."""
 
 import json
-import urllib.request
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta, timezone
 
-from support import fleet
+from support import broker, fleet
 from support.waiting import eventually
 
 
@@ -44,17 +43,10 @@ def test_a_known_request_is_compared_without_the_broker(http, owner, system):
     key, order = f"key-{uuid.uuid4()}", fleet.order(owner)
     first = fleet.accepted(http, order, key)
     fleet.decided(http, first)
-    published = _published(system)
+    published = broker.streams(system)["REQUESTS"]["last_seq"]
     assert fleet.accepted(http, order, key) == first
     assert "IDEMPOTENCY_KEY_REUSED" in json.dumps(fleet.request(http, {**order, "packageInfo": {"weightKg": 2}}, key).problem(409))
-    assert _published(system) == published
-
-
-def _published(system) -> int:
-    """Messages the stream of requests has ever taken."""
-    with urllib.request.urlopen(f"http://{system.address('nats', 'admin')}/jsz?streams=1") as answer:
-        accounts = json.load(answer)["account_details"]
-    return next(stream["state"]["last_seq"] for account in accounts for stream in account["stream_detail"] if stream["name"] == "REQUESTS")
+    assert broker.streams(system)["REQUESTS"]["last_seq"] == published
 
 
 def test_items_of_a_batch_are_compared_too(http, owner):
@@ -90,6 +82,11 @@ def test_what_was_sent_counts_not_what_became_of_it(http, owner):
     eventually(lambda: fleet.status(http, first)["order"].get("notify"), what="the order has changed")
     assert fleet.accepted(http, order, key) == first
     assert "IDEMPOTENCY_KEY_REUSED" in json.dumps(fleet.request(http, {**order, **notify}, key).problem(409))
+
+
+def test_another_owners_same_key_is_another_request(http, owner):
+    key = f"key-{uuid.uuid4()}"
+    assert fleet.accepted(http, fleet.order(owner), key) != fleet.accepted(http, fleet.order(fleet.new_account(http)), key)
 
 
 def test_without_a_key_each_call_is_a_request(http, owner):

@@ -5,9 +5,9 @@ import os
 import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime
 
 import pytest
+from dev.flights import when
 from support import broker, fleet
 from support.contracts import build
 from support.waiting import eventually
@@ -21,24 +21,21 @@ def system(start_system):
     return start_system(time_factor=60.0, environment=OFTEN)
 
 
-def when(text: str) -> datetime:
-    return datetime.fromisoformat(text.replace("Z", "+00:00"))
-
-
 def this_month() -> dict[str, int]:
     now = time.gmtime()
     return {"year": now.tm_year, "month": now.tm_mon}
 
 
 def test_202_with_a_location_that_resolves_at_once(http, owner):
-    answer = fleet.request(http, fleet.order(owner))
-    assert answer.status == 202, answer
-    assert answer.headers["location"] == f"{fleet.REQUESTS}/{answer.json['id']}"
-    found = http.get(answer.headers["location"])
-    assert found.status == 200, found
-    assert found.json["id"] == answer.json["id"]
-    assert found.json["state"] in fleet.GOING_WELL
-    assert found.json["order"]["ownerId"] == owner
+    for _ in range(20):
+        answer = fleet.request(http, fleet.order(owner))
+        assert answer.status == 202, answer
+        assert answer.headers["location"] == f"{fleet.REQUESTS}/{answer.json['id']}"
+        found = http.get(answer.headers["location"])
+        assert found.status == 200, found
+        assert found.json["id"] == answer.json["id"]
+        assert found.json["state"] in fleet.GOING_WELL
+        assert found.json["order"]["ownerId"] == owner
 
 
 def test_many_requests_are_all_flown_to_their_end(system, http, owner):
@@ -53,7 +50,8 @@ def test_many_requests_are_all_flown_to_their_end(system, http, owner):
         assert when(done["createTime"]) <= when(done["pickupTime"]) < when(done["endTime"])
         assert status["deliveryEta"] == {"time": done["endTime"], "confidence": 1}
         assert status["lastKnownLocation"]["longitude"] == pytest.approx(done["order"]["dropoffLocation"]["longitude"], abs=1e-4)
-        assert fleet.status(http, id)["state"] == "DELIVERY_REQUEST_STATE_SCHEDULED"
+        request = fleet.status(http, id)
+        assert (request["state"], request["droneId"]) == ("DELIVERY_REQUEST_STATE_SCHEDULED", done["droneId"])
     assert broker.dead_letters(system) == 0
 
 
@@ -71,7 +69,8 @@ def test_request_can_be_watched_until_it_is_scheduled(http, owner):
 def test_delivery_can_be_watched_on_its_way(http, owner):
     id = fleet.accepted(http, fleet.order(owner, dropoffLocation=FAR))
     fleet.at_stage(http, id, "CREATED", "HEADED_TO_PICKUP", "HEADED_TO_DROPOFF")
-    events = [event for event in http.events(f"{fleet.DELIVERIES}/{id}:watch") if event.get("event") != "end"]
+    *events, last = http.events(f"{fleet.DELIVERIES}/{id}:watch")
+    assert last["event"] == "end"  # says that the stream was whole
     seen = [event["data"]["status"] for event in events]
     stages = [status["stage"] for status in seen]
     assert sorted(stages, key=fleet.STAGES.index) == stages and stages[-1] == "DELIVERY_STAGE_COMPLETED"
@@ -138,7 +137,7 @@ def test_completes_only_with_the_proof_that_was_asked_for(http, owner):
     wrong = http.post(f"{fleet.DELIVERIES}/{id}/confirmations", {"type": "CONFIRMATION_TYPE_VOICE", **proof})
     assert "CONFIRMATION_TYPE_WRONG" in json.dumps(wrong.problem(409))
     right = http.post(f"{fleet.DELIVERIES}/{id}/confirmations", {"type": "CONFIRMATION_TYPE_SIGNATURE", **proof})
-    assert right.status == 201, right
+    assert right.status == 201 and right.json["sizeBytes"] == "6", right
     assert fleet.at_stage(http, id, "COMPLETED")["confirmation"]["type"] == "CONFIRMATION_TYPE_SIGNATURE"
 
 

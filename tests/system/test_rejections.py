@@ -11,6 +11,7 @@ def assert_nothing_left(system, http, id: str, owner: str):
     assert list(http.pages("/api/v1/packages", "packages", ownerId=owner)) == []
     assert fleet.delivery(http, id) is None
     assert list(http.pages(fleet.DELIVERIES, "deliveries", ownerId=owner)) == []
+    assert http.get(f"/api/v1/dronedeliveries/{id}").status == 404
     assert not [drone for drone in fleet.drones(http) if drone.get("deliveryId") == id]
     for service, collection, key in (("package", "packages", "id"), ("delivery", "deliveries", "id")):
         assert id not in [document[key] for document in stores.documents(system, service, collection)]
@@ -54,8 +55,7 @@ def test_beyond_the_plan(system, http):
 def test_no_drone_can_ever_do_it(system, http, owner):
     """Here the package is registered before the drone is refused: it is undone."""
     id = fleet.accepted(http, fleet.order(owner, dropoffLocation={"latitude": 10.0, "longitude": 10.0}))
-    final = fleet.decided(http, id)
-    assert final["state"] == "DELIVERY_REQUEST_STATE_REJECTED" and final["reason"]["code"], final
+    rejected(http, id, "NO_CARRIER")  # the fleet cannot, and there is nobody else
     eventually(lambda: id not in [document["id"] for document in stores.documents(system, "package", "packages")], what="package undone")
     assert_nothing_left(system, http, id, owner)
 
