@@ -45,11 +45,20 @@ class Rig:
         code = self.workflow.stop()
         if self.connection is not None:
             self.loop.run_until_complete(self.connection.close())
+        self._end_tasks()
         self.loop.close()
         self.client.close()
         self.nats.kill()
         self.peers.stop()
         assert code == 0, f"{code}: {self.workflow.tail()}"
+
+    def _end_tasks(self):
+        """The NATS client leaves some behind when a broker is killed."""
+        tasks = asyncio.all_tasks(self.loop)
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            self.loop.run_until_complete(asyncio.wait(tasks))
 
     # ---- the bus ----
 
