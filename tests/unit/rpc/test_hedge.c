@@ -200,6 +200,8 @@ START_TEST(a_call_whose_first_attempt_is_refused_is_refused) {
   assert_code(call_method(ECHO_INLINE, &context, "x", NULL), SKY_CODE_RESOURCE_EXHAUSTED);
   ck_assert_int_eq(atomic_load(&outcome.ends), 0);
   ck_assert_int_eq(atomic_load(&attempts), 1);
+  sky_call_finish(echo_service_take_any(&service), SKY_OK);
+  SKY_CHECK_EVENTUALLY(atomic_load(&open.done));
 }
 END_TEST
 

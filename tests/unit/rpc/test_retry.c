@@ -9,9 +9,9 @@
 /* The server fails calls before they reach a handler. */
 typedef struct Trouble {
   atomic_int attempts, failing; /* made; still to fail */
-  SkyCode code;
-  int64_t retry_after_ms;  /* -1: says nothing */
-  atomic_int said_attempt; /* grpc-previous-rpc-attempts of the last one */
+  _Atomic SkyCode code;
+  _Atomic int64_t retry_after_ms; /* -1: says nothing */
+  atomic_int said_attempt;        /* grpc-previous-rpc-attempts of the last one */
 } Trouble;
 
 static Trouble trouble;
