@@ -3,15 +3,14 @@
 #include <sky/codec/message.h>
 #include <sky/transcode/json.h>
 
-enum { ARENA_BYTES = 16 << 20, WIRE_BYTES = 64 << 20 };
+#include "embedded.h"
 
-extern const unsigned char skyctl_contracts[];
-extern const size_t skyctl_contracts_size;
+enum { ARENA_BYTES = 16 << 20, WIRE_BYTES = 64 << 20 };
 
 static SkyContracts *contracts;
 
 SkyStatus api_load(void) {
-  return sky_contracts_load(skyctl_contracts, skyctl_contracts_size, NULL, &contracts);
+  return sky_contracts_load(skyctl_contracts, sizeof(skyctl_contracts), NULL, &contracts);
 }
 
 void api_unload(void) {

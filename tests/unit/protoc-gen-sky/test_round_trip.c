@@ -2,20 +2,17 @@
  * Every kind of message through a real call: filled by its descriptor, sent, given back by a typed handler, compared
  * byte by byte.
  */
-#include "sky_check.h"
-
-#include <stdio.h>
 #include <string.h>
 
 #include <sky/codec/message.h>
 
 #include "torture.rpc.h"
 
+#include "rpc/loopback.h" /* last: its names are parameters above */
+
 #define M(name) plugin_v1beta1_##name
 
 enum { MAX_DEPTH = 3, REPEATED = 2 };
-
-static SkyArena arena;
 
 /* --- filling --- */
 
@@ -159,26 +156,9 @@ static const M(MirrorHandlers) handlers = {
 
 /* --- the calls --- */
 
-static SkyRpc *rpc;
-static SkyServer *server;
-static SkyClient *client;
-
 static void setup(void) {
-  static char address[64];
-  sky_arena_init(&arena, 16 << 20);
-  ck_assert_ptr_null(sky_rpc_create(NULL, &rpc));
-  ck_assert_ptr_null(sky_server_create(rpc, &(SkyServerOptions){.listen = "127.0.0.1:0"}, &server));
-  ck_assert_ptr_null(sky_server_add(server, M(Mirror_bind)(&handlers, NULL)));
-  ck_assert_ptr_null(sky_server_start(server));
-  snprintf(address, sizeof(address), "127.0.0.1:%d", sky_server_port(server));
-  ck_assert_ptr_null(sky_client_create(rpc, &(SkyClientOptions){.target = address}, &client));
-}
-
-static void teardown(void) {
-  sky_client_destroy(client);
-  sky_server_destroy(server);
-  sky_rpc_destroy(rpc);
-  sky_arena_finish(&arena);
+  start_server_of(M(Mirror_bind)(&handlers, NULL), NULL, (SkyServerOptions){0});
+  start_client((SkyClientOptions){0});
 }
 
 static void pack(const ProtobufCMessage *message, SkyBuf *out) {
@@ -214,4 +194,4 @@ START_TEST(every_kind_of_message_comes_back_as_it_went) {
 }
 END_TEST
 
-SKY_CHECK_MAIN_WITH("protoc-gen-sky/round_trip", setup, teardown, every_kind_of_message_comes_back_as_it_went)
+SKY_CHECK_MAIN_WITH("protoc-gen-sky/round_trip", setup, destroy_all, every_kind_of_message_comes_back_as_it_went)

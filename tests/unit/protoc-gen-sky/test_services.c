@@ -1,8 +1,4 @@
 /* Typed servers and clients of all four kinds, over loopback. */
-#include "sky_check.h"
-
-#include <stdatomic.h>
-#include <stdio.h>
 #include <string.h>
 
 #include <sky/rpc/runtime.h>
@@ -10,12 +6,10 @@
 #include "no_package.rpc.h"
 #include "torture.rpc.h"
 
+#include "rpc/loopback.h" /* last: its names are parameters above */
+
 #define M(name) plugin_v1beta1_##name
 
-static SkyRpc *rpc;
-static SkyServer *server;
-static SkyClient *client;
-static SkyArena arena;
 static SkyContext context;
 static int token;
 
@@ -88,38 +82,17 @@ static const M(FirstHandlers) handlers = {
 };
 
 static void setup(void) {
-  static char address[64];
-  sky_arena_init(&arena, 1 << 20);
   context = sky_context_background();
   context = sky_context_with_timeout_ms(&context, 20000);
-  ck_assert_ptr_null(sky_rpc_create(NULL, &rpc));
-  ck_assert_ptr_null(sky_server_create(rpc, &(SkyServerOptions){.listen = "127.0.0.1:0"}, &server));
-  ck_assert_ptr_null(sky_server_add(server, M(First_bind)(&handlers, &token)));
-  ck_assert_ptr_null(sky_server_start(server));
-  snprintf(address, sizeof(address), "127.0.0.1:%d", sky_server_port(server));
-  ck_assert_ptr_null(sky_client_create(rpc, &(SkyClientOptions){.target = address}, &client));
+  start_server_of(M(First_bind)(&handlers, &token), NULL, (SkyServerOptions){0});
+  start_client((SkyClientOptions){0});
 }
-
-static void teardown(void) {
-  sky_client_destroy(client);
-  sky_server_destroy(server);
-  sky_rpc_destroy(rpc);
-  sky_arena_finish(&arena);
-}
-
-static void ck_code(SkyStatus status, SkyCode code) {
-  ck_assert_msg(sky_status_code(status) == code, "%s: %s", sky_code_name(sky_status_code(status)),
-                sky_status_message(status));
-  sky_status_free(status);
-}
-
-/* ---- unary ---- */
 
 START_TEST(unary_blocking) {
   M(Scalars) request = M(Scalars_INIT);
   M(Choice) *response = NULL;
   request.an_int32 = 7;
-  ck_code(M(First_get_thing)(client, &context, &request, &arena, &response), SKY_CODE_OK);
+  assert_code(M(First_get_thing)(client, &context, &request, &arena, &response), SKY_CODE_OK);
   ck_assert_str_eq(response->text, "thing 7");
 }
 END_TEST
@@ -155,19 +128,19 @@ START_TEST(no_handler_is_unimplemented) {
   M(Outer_Inner) inner = M(Outer_Inner_INIT);
   M(Outer_Inner_Innermost) *innermost = NULL;
   protobuf_Empty *empty = NULL;
-  ck_code(M(First_http_get2)(client, &context, &inner, &arena, &innermost), SKY_CODE_UNIMPLEMENTED);
+  assert_code(M(First_http_get2)(client, &context, &inner, &arena, &innermost), SKY_CODE_UNIMPLEMENTED);
   ck_assert_ptr_null(innermost);
   /* Validation comes before the handler. */
   SkyStatus status = M(First_delete)(client, &context, &rules, &arena, &empty);
   ck_assert_uint_gt(sky_status_violation_count(status), 5);
-  ck_code(status, SKY_CODE_INVALID_ARGUMENT);
+  assert_code(status, SKY_CODE_INVALID_ARGUMENT);
 }
 END_TEST
 
 START_TEST(types_of_other_files) {
   protobuf_Empty request = protobuf_Empty_INIT;
   imp_Imported *response = NULL;
-  ck_code(M(First_register)(client, &context, &request, &arena, &response), SKY_CODE_OK);
+  assert_code(M(First_register)(client, &context, &request, &arena, &response), SKY_CODE_OK);
   ck_assert_str_eq(response->name, "registered");
 }
 END_TEST
@@ -198,10 +171,10 @@ START_TEST(server_streaming) {
   Stream s = {0};
   SkyClientStream *stream = NULL;
   request.an_int32 = 100;
-  ck_code(M(First_watch_open)(client, &context, &request,
-                              (M(First_watch_handler)){.on_message = on_choice, .on_done = on_over, .user = &s},
-                              &stream),
-          SKY_CODE_OK);
+  assert_code(M(First_watch_open)(client, &context, &request,
+                                  (M(First_watch_handler)){.on_message = on_choice, .on_done = on_over, .user = &s},
+                                  &stream),
+              SKY_CODE_OK);
   SKY_CHECK_EVENTUALLY(atomic_load(&s.over));
   sky_client_stream_unref(stream);
   ck_assert_int_eq(s.code, SKY_CODE_OK);
@@ -215,12 +188,12 @@ START_TEST(server_streaming_by_a_reader) {
   SkyClientReader *reader = NULL;
   M(Choice) *message = NULL;
   request.an_int32 = 3;
-  ck_code(M(First_watch_reader_open)(client, &context, &request, &reader), SKY_CODE_OK);
+  assert_code(M(First_watch_reader_open)(client, &context, &request, &reader), SKY_CODE_OK);
   for (int i = 0; i < 3; i++) {
-    ck_code(M(First_watch_reader_next)(reader, &arena, &message), SKY_CODE_OK);
+    assert_code(M(First_watch_reader_next)(reader, &arena, &message), SKY_CODE_OK);
     ck_assert_int_eq(message->number, i);
   }
-  ck_code(M(First_watch_reader_next)(reader, &arena, &message), SKY_CODE_OK);
+  assert_code(M(First_watch_reader_next)(reader, &arena, &message), SKY_CODE_OK);
   ck_assert_ptr_null(message);
   sky_client_reader_close(reader);
 }
@@ -229,14 +202,14 @@ END_TEST
 START_TEST(client_streaming) {
   Stream s = {0};
   SkyClientStream *stream = NULL;
-  ck_code(M(First_collect_open)(client, &context,
-                                (M(First_collect_handler)){.on_message = on_choice, .on_done = on_over, .user = &s},
-                                &stream),
-          SKY_CODE_OK);
+  assert_code(M(First_collect_open)(client, &context,
+                                    (M(First_collect_handler)){.on_message = on_choice, .on_done = on_over, .user = &s},
+                                    &stream),
+              SKY_CODE_OK);
   for (int i = 1; i <= 10; i++) {
     M(Scalars) message = M(Scalars_INIT);
     message.an_int32 = i;
-    ck_code(M(First_collect_write)(stream, &message), SKY_CODE_OK);
+    assert_code(M(First_collect_write)(stream, &message), SKY_CODE_OK);
   }
   sky_client_stream_close_send(stream);
   SKY_CHECK_EVENTUALLY(atomic_load(&s.over));
@@ -249,13 +222,14 @@ END_TEST
 START_TEST(both_streaming) {
   Stream s = {0};
   SkyClientStream *stream = NULL;
-  ck_code(M(First_chat_open)(client, &context,
-                             (M(First_chat_handler)){.on_message = on_choice, .on_done = on_over, .user = &s}, &stream),
-          SKY_CODE_OK);
+  assert_code(M(First_chat_open)(client, &context,
+                                 (M(First_chat_handler)){.on_message = on_choice, .on_done = on_over, .user = &s},
+                                 &stream),
+              SKY_CODE_OK);
   for (int i = 1; i <= 10; i++) {
     M(Scalars) message = M(Scalars_INIT);
     message.an_int32 = i;
-    ck_code(M(First_chat_write)(stream, &message), SKY_CODE_OK);
+    assert_code(M(First_chat_write)(stream, &message), SKY_CODE_OK);
     SKY_CHECK_EVENTUALLY(atomic_load(&s.count) == i);
   }
   sky_client_stream_close_send(stream);
@@ -269,13 +243,13 @@ END_TEST
 START_TEST(client_streaming_by_a_thread_that_blocks) {
   SkyClientReader *reader = NULL;
   M(Choice) *response = NULL;
-  ck_code(M(First_collect_reader_open)(client, &context, &reader), SKY_CODE_OK);
+  assert_code(M(First_collect_reader_open)(client, &context, &reader), SKY_CODE_OK);
   for (int i = 1; i <= 10; i++) {
     M(Scalars) message = M(Scalars_INIT);
     message.an_int32 = i;
-    ck_code(M(First_collect_reader_write)(reader, &message), SKY_CODE_OK);
+    assert_code(M(First_collect_reader_write)(reader, &message), SKY_CODE_OK);
   }
-  ck_code(M(First_collect_reader_finish)(reader, &arena, &response), SKY_CODE_OK);
+  assert_code(M(First_collect_reader_finish)(reader, &arena, &response), SKY_CODE_OK);
   ck_assert_int_eq(response->number, 55);
 }
 END_TEST
@@ -283,16 +257,16 @@ END_TEST
 START_TEST(both_streaming_by_a_thread_that_blocks) {
   SkyClientReader *reader = NULL;
   M(Choice) *message = NULL;
-  ck_code(M(First_chat_reader_open)(client, &context, &reader), SKY_CODE_OK);
+  assert_code(M(First_chat_reader_open)(client, &context, &reader), SKY_CODE_OK);
   for (int i = 1; i <= 10; i++) {
     M(Scalars) request = M(Scalars_INIT);
     request.an_int32 = i;
-    ck_code(M(First_chat_reader_write)(reader, &request), SKY_CODE_OK);
-    ck_code(M(First_chat_reader_next)(reader, &arena, &message), SKY_CODE_OK);
+    assert_code(M(First_chat_reader_write)(reader, &request), SKY_CODE_OK);
+    assert_code(M(First_chat_reader_next)(reader, &arena, &message), SKY_CODE_OK);
     ck_assert_int_eq(message->number, 2 * i);
   }
   sky_client_reader_close_send(reader);
-  ck_code(M(First_chat_reader_next)(reader, &arena, &message), SKY_CODE_OK);
+  assert_code(M(First_chat_reader_next)(reader, &arena, &message), SKY_CODE_OK);
   ck_assert_ptr_null(message);
   sky_client_reader_close(reader);
 }
@@ -347,7 +321,7 @@ START_TEST(the_descriptor_set_is_closed) {
 }
 END_TEST
 
-SKY_CHECK_MAIN_WITH("protoc-gen-sky/services", setup, teardown, unary_blocking, unary_asynchronous,
+SKY_CHECK_MAIN_WITH("protoc-gen-sky/services", setup, destroy_all, unary_blocking, unary_asynchronous,
                     no_handler_is_unimplemented, types_of_other_files, server_streaming, server_streaming_by_a_reader,
                     client_streaming, both_streaming, client_streaming_by_a_thread_that_blocks,
                     both_streaming_by_a_thread_that_blocks, descriptors_say_what_the_contract_says,

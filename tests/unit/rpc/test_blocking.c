@@ -1,14 +1,9 @@
 /* Streams whose handlers and callers are threads that wait. Messages are raw bytes. */
-#include "sky_check.h"
+#include "loopback.h"
 
-#include <pthread.h>
-#include <stdatomic.h>
-#include <stdio.h>
 #include <string.h>
 
-#include <sky/rpc/client.h>
 #include <sky/rpc/raw.h>
-#include <sky/rpc/server.h>
 
 enum { LARGE = 100000, MANY = 200 };
 
@@ -23,10 +18,6 @@ static const SkyMethodDescriptor methods[METHODS] = {
 };
 static const SkyServiceDescriptor service = {.name = "t.Blocking", .methods = methods, .method_count = METHODS};
 
-static SkyRpc *rpc;
-static SkyServer *server;
-static SkyClient *client;
-static SkyArena arena;
 static SkyContext context;
 static char large[LARGE];
 static atomic_int handlers_running, handlers_cancelled;
@@ -99,26 +90,13 @@ static SkyStatus chat(const void *table, void *self, SkyCall *call, const Protob
 static const SkyInvoke invokes[METHODS] = {pour, sum, chat};
 
 static void setup(void) {
-  static char address[64];
   atomic_store(&handlers_running, 0);
   atomic_store(&handlers_cancelled, 0);
-  sky_arena_init(&arena, 64 << 20);
   context = sky_context_background();
   context = sky_context_with_timeout_ms(&context, 30000);
-  ck_assert_ptr_null(sky_rpc_create(NULL, &rpc));
-  ck_assert_ptr_null(sky_server_create(rpc, &(SkyServerOptions){.listen = "127.0.0.1:0"}, &server));
-  ck_assert_ptr_null(
-      sky_server_add(server, (SkyServiceBinding){.service = &service, .handlers = &service, .invoke = invokes}));
-  ck_assert_ptr_null(sky_server_start(server));
-  snprintf(address, sizeof(address), "127.0.0.1:%d", sky_server_port(server));
-  ck_assert_ptr_null(sky_client_create(rpc, &(SkyClientOptions){.target = address}, &client));
-}
-
-static void teardown(void) {
-  sky_client_destroy(client);
-  sky_server_destroy(server);
-  sky_rpc_destroy(rpc);
-  sky_arena_finish(&arena);
+  start_server_of((SkyServiceBinding){.service = &service, .handlers = &service, .invoke = invokes}, NULL,
+                  (SkyServerOptions){0});
+  start_client((SkyClientOptions){0});
 }
 
 static SkyClientReader *open_reader(int method, const char *request) {
@@ -127,12 +105,6 @@ static SkyClientReader *open_reader(int method, const char *request) {
   ck_assert_ptr_null(
       sky_client_reader_open(client, &methods[method], &context, request != NULL ? &message.base : NULL, &reader));
   return reader;
-}
-
-static void assert_code(SkyStatus status, SkyCode code) {
-  ck_assert_msg(sky_status_code(status) == code, "%s: %s", sky_code_name(sky_status_code(status)),
-                sky_status_message(status));
-  sky_status_free(status);
 }
 
 static size_t next_size(SkyClientReader *reader) {
@@ -277,7 +249,7 @@ START_TEST(an_interceptors_refusal_is_no_reason_to_wait) {
 }
 END_TEST
 
-SKY_CHECK_MAIN_WITH("rpc/blocking", setup, teardown, a_handler_waits_for_room, a_caller_waits_for_room,
+SKY_CHECK_MAIN_WITH("rpc/blocking", setup, destroy_all, a_handler_waits_for_room, a_caller_waits_for_room,
                     the_status_comes_by_finish_when_the_server_ends_the_call, both_wait_for_each_other,
                     a_caller_who_leaves_wakes_a_handler_that_reads, a_caller_who_leaves_wakes_a_handler_that_writes,
                     a_drain_wakes_a_handler_that_reads, an_error_is_told_as_often_as_it_is_asked_for,

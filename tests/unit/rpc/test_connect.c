@@ -35,24 +35,6 @@ static int64_t now_ms(void) {
   return sky_clock_monotonic_ns(sky_clock_system_borrow()) / SKY_NS_PER_MS;
 }
 
-typedef struct Outcome {
-  atomic_bool done;
-  SkyCode code;
-  int64_t at_ms;
-} Outcome;
-
-static void call_done(void *user, SkyStatus status, const ProtobufCMessage *response) {
-  Outcome *outcome = user;
-  outcome->code = sky_status_code(status);
-  outcome->at_ms = now_ms();
-  sky_status_free(status);
-  atomic_store(&outcome->done, true);
-}
-
-static void stream_done(void *user, SkyStatus status) {
-  call_done(user, status, NULL);
-}
-
 static void call_async(const SkyContext *context, Outcome *outcome) {
   Sky__Test__V1__Echo request = SKY__TEST__V1__ECHO__INIT;
   sky_client_call_async(client, &echo_methods[ECHO_INLINE], context, &request.base, call_done, outcome);
@@ -72,7 +54,7 @@ START_TEST(a_call_waits_for_a_server_that_comes) {
   let_connecting_fail();
   call_async(NULL, &outcome);
   create_late_server();
-  SKY_CHECK_EVENTUALLY(atomic_load(&outcome.done));
+  SKY_CHECK_EVENTUALLY(is_done(&outcome));
   ck_assert_int_eq(outcome.code, SKY_CODE_OK);
 }
 END_TEST
@@ -86,7 +68,7 @@ START_TEST(a_stream_waits_for_a_server_that_comes) {
   let_connecting_fail();
   ck_assert_ptr_null(sky_client_stream_open(client, &echo_methods[ECHO_COUNT], NULL, &request.base, handler, &stream));
   create_late_server();
-  SKY_CHECK_EVENTUALLY(atomic_load(&outcome.done));
+  SKY_CHECK_EVENTUALLY(is_done(&outcome));
   ck_assert_int_eq(outcome.code, SKY_CODE_OK);
   sky_client_stream_unref(stream);
 }
@@ -121,11 +103,11 @@ START_TEST(a_call_may_be_more_patient_than_its_client) {
   let_connecting_fail();
   call_async(&context, &patient);
   call_async(NULL, &impatient);
-  SKY_CHECK_EVENTUALLY(atomic_load(&impatient.done));
+  SKY_CHECK_EVENTUALLY(is_done(&impatient));
   ck_assert_int_eq(impatient.code, SKY_CODE_UNAVAILABLE);
-  ck_assert(!atomic_load(&patient.done));
+  ck_assert(!is_done(&patient));
   create_late_server();
-  SKY_CHECK_EVENTUALLY(atomic_load(&patient.done));
+  SKY_CHECK_EVENTUALLY(is_done(&patient));
   ck_assert_int_eq(patient.code, SKY_CODE_OK);
 }
 END_TEST
@@ -139,9 +121,9 @@ START_TEST(an_open_call_does_not_end_because_the_connection_was_waited_for) {
   SKY_CHECK_EVENTUALLY(echo_service_deferred(&service) == 1);
   const int64_t begun_ms = now_ms();
   SKY_CHECK_EVENTUALLY(now_ms() - begun_ms > 1600);
-  ck_assert(!atomic_load(&outcome.done));
+  ck_assert(!is_done(&outcome));
   sky_call_finish(echo_service_take_any(&service), SKY_OK);
-  SKY_CHECK_EVENTUALLY(atomic_load(&outcome.done));
+  SKY_CHECK_EVENTUALLY(is_done(&outcome));
   ck_assert_int_eq(outcome.code, SKY_CODE_OK);
 }
 END_TEST
@@ -192,7 +174,7 @@ START_TEST(a_client_is_destroyed_while_calls_wait) {
   sky_client_destroy(client);
   client = NULL;
   for (int i = 0; i < 3; i++) {
-    ck_assert(atomic_load(&outcomes[i].done));
+    ck_assert(is_done(&outcomes[i]));
     ck_assert_int_eq(outcomes[i].code, SKY_CODE_CANCELLED);
   }
 }

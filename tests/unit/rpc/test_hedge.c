@@ -47,19 +47,6 @@ static void start(int fail, SkyHedgingPolicy hedging, unsigned max_tokens) {
 static const SkyHedgingPolicy quick = {.max_attempts = 3, .delay_ms = 10};
 static const SkyHedgingPolicy slow = {.max_attempts = 3, .delay_ms = 15000};
 
-typedef struct Outcome {
-  atomic_bool done;
-  SkyCode code;
-  atomic_int ends; /* of the call's options */
-} Outcome;
-
-static void call_done(void *user, SkyStatus status, const ProtobufCMessage *response) {
-  Outcome *outcome = user;
-  outcome->code = sky_status_code(status);
-  sky_status_free(status);
-  atomic_store(&outcome->done, true);
-}
-
 static void call_ended(void *user, const SkyClientCall *call, const SkyError *status) {
   atomic_fetch_add(&((Outcome *)user)->ends, 1);
 }
@@ -78,9 +65,9 @@ START_TEST(the_first_answer_counts_and_the_others_are_cancelled) {
   start(0, quick, 0);
   call_deferred(&context, &outcome);
   SKY_CHECK_EVENTUALLY(echo_service_deferred(&service) == 3);
-  ck_assert(!atomic_load(&outcome.done));
+  ck_assert(!is_done(&outcome));
   sky_call_finish(echo_service_take_any(&service), SKY_OK);
-  SKY_CHECK_EVENTUALLY(atomic_load(&outcome.done));
+  SKY_CHECK_EVENTUALLY(is_done(&outcome));
   ck_assert_int_eq(outcome.code, SKY_CODE_OK);
   ck_assert_int_eq(atomic_load(&outcome.ends), 1);
   SKY_CHECK_EVENTUALLY(echo_service_cancelled(&service) == 2);
@@ -138,7 +125,7 @@ START_TEST(the_callers_cancellation_reaches_all_attempts) {
   call_deferred(&context, &outcome);
   SKY_CHECK_EVENTUALLY(echo_service_deferred(&service) == 3);
   sky_cancel_trigger(context.cancel);
-  SKY_CHECK_EVENTUALLY(atomic_load(&outcome.done));
+  SKY_CHECK_EVENTUALLY(is_done(&outcome));
   ck_assert_int_eq(outcome.code, SKY_CODE_CANCELLED);
   SKY_CHECK_EVENTUALLY(echo_service_cancelled(&service) == 3);
   sky_cancel_unref(context.cancel);
@@ -164,7 +151,7 @@ START_TEST(an_attempt_without_room_is_no_answer) {
   SKY_CHECK_EVENTUALLY(atomic_load(&ended) == 1);
   SKY_CHECK_EVENTUALLY(echo_service_deferred(&service) == 1);
   sky_call_finish(echo_service_take_any(&service), SKY_OK);
-  SKY_CHECK_EVENTUALLY(atomic_load(&outcome.done));
+  SKY_CHECK_EVENTUALLY(is_done(&outcome));
   ck_assert_int_eq(outcome.code, SKY_CODE_OK);
   ck_assert_int_eq(atomic_load(&outcome.ends), 1);
   ck_assert_int_eq(atomic_load(&attempts), 1);
@@ -268,7 +255,7 @@ START_TEST(a_call_between_attempts_is_cancelled_too) {
   call_deferred(&context, &outcome);
   SKY_CHECK_EVENTUALLY(atomic_load(&ended) == 1);
   sky_cancel_trigger(context.cancel);
-  SKY_CHECK_EVENTUALLY(atomic_load(&outcome.done));
+  SKY_CHECK_EVENTUALLY(is_done(&outcome));
   ck_assert_int_eq(outcome.code, SKY_CODE_CANCELLED);
   ck_assert_int_eq(atomic_load(&outcome.ends), 1);
   ck_assert_int_eq(atomic_load(&attempts), 1);
@@ -285,7 +272,7 @@ START_TEST(a_client_is_destroyed_with_a_call_between_attempts) {
   const int64_t begun_ns = sky_clock_monotonic_ns(sky_clock_system_borrow());
   sky_client_destroy(client);
   client = NULL;
-  ck_assert(atomic_load(&outcome.done));
+  ck_assert(is_done(&outcome));
   ck_assert_int_lt(sky_clock_monotonic_ns(sky_clock_system_borrow()) - begun_ns, 10 * SKY_NS_PER_S);
 }
 END_TEST
@@ -319,7 +306,7 @@ START_TEST(a_client_is_destroyed_with_hedged_calls_open) {
   sky_client_destroy(client);
   client = NULL;
   for (int i = 0; i < 8; i++) {
-    ck_assert(atomic_load(&outcomes[i].done));
+    ck_assert(is_done(&outcomes[i]));
     ck_assert_int_eq(outcomes[i].code, SKY_CODE_CANCELLED);
   }
 }

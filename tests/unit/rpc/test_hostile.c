@@ -45,42 +45,17 @@ static SkyStatus send_wire(EchoMethod method) {
   return sky_client_call(client, &descriptor, NULL, &message.base, &arena, &response);
 }
 
-typedef struct Ending {
-  pthread_mutex_t lock;
-  bool done;
-  SkyCode code;
-} Ending;
-
-static void stream_ended(void *user, SkyStatus status) {
-  Ending *ending = user;
-  pthread_mutex_lock(&ending->lock);
-  ending->done = true;
-  ending->code = sky_status_code(status);
-  pthread_mutex_unlock(&ending->lock);
-  sky_status_free(status);
-}
-
-static void no_message(void *user, SkyClientStream *stream, const ProtobufCMessage *message) {
-}
-
-static bool has_ended(Ending *ending) {
-  pthread_mutex_lock(&ending->lock);
-  const bool done = ending->done;
-  pthread_mutex_unlock(&ending->lock);
-  return done;
-}
-
 static SkyCode send_in_stream(void) {
   const SkyMethodDescriptor descriptor = raw_request(ECHO_CHAT);
   const SkyRawMessage message = SKY_RAW_MESSAGE_INIT(sky_buf_str(&wire));
-  Ending ending = {.lock = PTHREAD_MUTEX_INITIALIZER};
+  Outcome outcome = {0};
   SkyClientStream *stream = NULL;
-  const SkyClientStreamHandler handler = {.on_message = no_message, .on_done = stream_ended, .user = &ending};
+  const SkyClientStreamHandler handler = {.on_message = ignore_message, .on_done = stream_done, .user = &outcome};
   ck_assert_ptr_null(sky_client_stream_open(client, &descriptor, NULL, NULL, handler, &stream));
   ck_assert_ptr_null(sky_client_stream_write(stream, &message.base));
-  SKY_CHECK_EVENTUALLY(has_ended(&ending));
+  SKY_CHECK_EVENTUALLY(is_done(&outcome));
   sky_client_stream_unref(stream);
-  return ending.code;
+  return outcome.code;
 }
 
 static void expect_refusal(void) {

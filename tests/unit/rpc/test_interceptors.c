@@ -27,18 +27,6 @@ static void start_plain(void) {
   start_client((SkyClientOptions){0});
 }
 
-typedef struct Outcome {
-  atomic_bool done;
-  SkyCode code;
-} Outcome;
-
-static void call_done(void *user, SkyStatus status, const ProtobufCMessage *response) {
-  Outcome *outcome = user;
-  outcome->code = sky_status_code(status);
-  sky_status_free(status);
-  atomic_store(&outcome->done, true);
-}
-
 static void call_async(EchoMethod method, const char *text, Outcome *outcome) {
   Sky__Test__V1__Echo request = SKY__TEST__V1__ECHO__INIT;
   request.text = (char *)text;
@@ -60,14 +48,14 @@ static void fill_and_overflow(SkyBulkhead *bulkhead) {
   for (int i = 0; i < 2; i++)
     sky_call_finish(echo_service_take_any(&service), SKY_OK);
   for (int i = 0; i < 2; i++)
-    SKY_CHECK_EVENTUALLY(atomic_load(&open[i].done));
+    SKY_CHECK_EVENTUALLY(is_done(&open[i]));
   SKY_CHECK_EVENTUALLY(sky_bulkhead_calls(bulkhead, &echo_methods[ECHO_DEFER]) == 0);
   call_async(ECHO_DEFER, "", &last);
   SKY_CHECK_EVENTUALLY(sky_bulkhead_calls(bulkhead, &echo_methods[ECHO_DEFER]) == 1);
   SkyCall *call = NULL;
   SKY_CHECK_EVENTUALLY((call = echo_service_take_any(&service)) != NULL);
   sky_call_finish(call, SKY_OK);
-  SKY_CHECK_EVENTUALLY(atomic_load(&last.done));
+  SKY_CHECK_EVENTUALLY(is_done(&last));
 }
 
 static SkyBulkhead *create_bulkhead(void) {
@@ -230,12 +218,12 @@ START_TEST(what_waited_too_long_is_turned_away) {
   echo_service_release(&service);
   size_t turned_away = 0;
   for (int i = 0; i < 8; i++) {
-    SKY_CHECK_EVENTUALLY(atomic_load(&waiting[i].done));
+    SKY_CHECK_EVENTUALLY(is_done(&waiting[i]));
     ck_assert(waiting[i].code == SKY_CODE_OK || waiting[i].code == SKY_CODE_UNAVAILABLE);
     turned_away += waiting[i].code == SKY_CODE_UNAVAILABLE;
   }
   for (int i = 0; i < 2; i++)
-    SKY_CHECK_EVENTUALLY(atomic_load(&blocked[i].done));
+    SKY_CHECK_EVENTUALLY(is_done(&blocked[i]));
   ck_assert_uint_eq(turned_away, 4); /* from 49 ms on, after an interval in which all had waited */
   ck_assert_uint_eq(sky_shedding_count(shedding), 4);
   ck_assert_ptr_null(call_method(ECHO_INLINE, NULL, "", NULL));
@@ -428,13 +416,6 @@ static SkyStatus made_received(void *self, SkyClientCall *call, const ProtobufCM
   return look_at(&((Seen *)self)->received, self, message);
 }
 
-static void ignore_message(void *user, SkyClientStream *stream, const ProtobufCMessage *message) {
-}
-
-static void stream_done(void *user, SkyStatus status) {
-  call_done(user, status, NULL);
-}
-
 static void chat(int32_t first, int32_t last, Outcome *outcome) {
   SkyClientStream *stream = NULL;
   const SkyClientStreamHandler handler = {.on_message = ignore_message, .on_done = stream_done, .user = outcome};
@@ -447,7 +428,7 @@ static void chat(int32_t first, int32_t last, Outcome *outcome) {
   }
   ck_assert(status == SKY_OK || sky_status_take(&status, SKY_CODE_CANCELLED)); /* it may have been ended already */
   sky_client_stream_close_send(stream);
-  SKY_CHECK_EVENTUALLY(atomic_load(&outcome->done));
+  SKY_CHECK_EVENTUALLY(is_done(outcome));
   sky_client_stream_unref(stream);
 }
 

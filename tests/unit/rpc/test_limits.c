@@ -10,44 +10,12 @@
 
 #include <sky/core/time.h>
 
-typedef struct Outcome {
-  pthread_mutex_t lock;
-  bool done;
-  SkyCode code;
-} Outcome;
-
-static void outcome_done(void *user, SkyStatus status, const ProtobufCMessage *response) {
-  Outcome *outcome = user;
-  pthread_mutex_lock(&outcome->lock);
-  outcome->done = true;
-  outcome->code = sky_status_code(status);
-  pthread_mutex_unlock(&outcome->lock);
-  sky_status_free(status);
-}
-
-static bool is_done(Outcome *outcome) {
-  pthread_mutex_lock(&outcome->lock);
-  const bool done = outcome->done;
-  pthread_mutex_unlock(&outcome->lock);
-  return done;
-}
-
-static SkyStatus echo_payload(size_t size) {
-  Sky__Test__V1__Echo request = SKY__TEST__V1__ECHO__INIT;
-  ProtobufCMessage *response = NULL;
-  request.payload.len = size;
-  request.payload.data = calloc(1, size);
-  SkyStatus status = sky_client_call(client, &echo_methods[ECHO_INLINE], NULL, &request.base, &arena, &response);
-  free(request.payload.data);
-  return status;
-}
-
 START_TEST(a_server_sends_no_larger_message_than_it_may) {
   start_server(NULL, (SkyServerOptions){.max_response_bytes = 10000});
   start_client((SkyClientOptions){0});
-  ck_assert_ptr_null(echo_payload(9000));
-  assert_code(echo_payload(11000), SKY_CODE_RESOURCE_EXHAUSTED);
-  ck_assert_ptr_null(echo_payload(9000));
+  ck_assert_ptr_null(call_with_payload(9000));
+  assert_code(call_with_payload(11000), SKY_CODE_RESOURCE_EXHAUSTED);
+  ck_assert_ptr_null(call_with_payload(9000));
   ck_assert_uint_eq(echo_service_handled(&service), 3);
   teardown();
 }
@@ -56,8 +24,8 @@ END_TEST
 START_TEST(a_client_sends_no_larger_message_than_it_may) {
   start_server(NULL, (SkyServerOptions){0});
   start_client((SkyClientOptions){.max_request_bytes = 10000});
-  ck_assert_ptr_null(echo_payload(9000));
-  assert_code(echo_payload(11000), SKY_CODE_RESOURCE_EXHAUSTED);
+  ck_assert_ptr_null(call_with_payload(9000));
+  assert_code(call_with_payload(11000), SKY_CODE_RESOURCE_EXHAUSTED);
   ck_assert_uint_eq(echo_service_handled(&service), 1);
   teardown();
 }
@@ -126,8 +94,8 @@ static void start_deferred(Outcome *outcome, int64_t timeout_ms) {
   Sky__Test__V1__Echo request = SKY__TEST__V1__ECHO__INIT;
   const SkyContext background = sky_context_background();
   const SkyContext context = sky_context_with_timeout_ms(&background, timeout_ms);
-  *outcome = (Outcome){.lock = PTHREAD_MUTEX_INITIALIZER};
-  sky_client_call_async(client, &echo_methods[ECHO_DEFER], &context, &request.base, outcome_done, outcome);
+  *outcome = (Outcome){0};
+  sky_client_call_async(client, &echo_methods[ECHO_DEFER], &context, &request.base, call_done, outcome);
 }
 
 START_TEST(a_connection_has_no_more_streams_than_it_may) {

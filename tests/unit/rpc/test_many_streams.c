@@ -2,17 +2,12 @@
  * Ten thousand server streams open at once, server and client in one process: none costs a thread, each gets its
  * messages, and the server tells how many there are. Messages are raw bytes.
  */
-#include "sky_check.h"
+#include "loopback.h"
 
 #include <dirent.h>
-#include <pthread.h>
-#include <stdatomic.h>
-#include <stdio.h>
 #include <string.h>
 
-#include <sky/rpc/client.h>
 #include <sky/rpc/raw.h>
-#include <sky/rpc/server.h>
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 enum { STREAMS = 1500 }; /* each costs a multiple there */
@@ -61,7 +56,7 @@ static void on_done(void *user, SkyStatus status) {
   sky_status_free(status);
 }
 
-static void open_streams(SkyClient *client) {
+static void open_streams(void) {
   const SkyRawMessage request = SKY_RAW_MESSAGE_INIT(SKY_STR(""));
   const SkyClientStreamHandler handler = {.on_message = on_message, .on_done = on_done};
   for (size_t i = 0; i < STREAMS; i++) {
@@ -88,19 +83,10 @@ static void write_to_all(void) {
 }
 
 START_TEST(ten_thousand_streams_share_a_few_threads) {
-  char address[64];
-  SkyRpc *rpc = NULL;
-  SkyServer *server = NULL;
-  SkyClient *client = NULL;
-  ck_assert_ptr_null(sky_rpc_create(NULL, &rpc));
-  ck_assert_ptr_null(sky_server_create(rpc, &(SkyServerOptions){.listen = "127.0.0.1:0"}, &server));
-  ck_assert_ptr_null(
-      sky_server_add(server, (SkyServiceBinding){.service = &service, .handlers = &service, .invoke = invokes}));
-  ck_assert_ptr_null(sky_server_start(server));
-  snprintf(address, sizeof(address), "127.0.0.1:%d", sky_server_port(server));
-  ck_assert_ptr_null(
-      sky_client_create(rpc, &(SkyClientOptions){.target = address, .max_concurrent_calls = STREAMS}, &client));
-  open_streams(client);
+  start_server_of((SkyServiceBinding){.service = &service, .handlers = &service, .invoke = invokes}, NULL,
+                  (SkyServerOptions){0});
+  start_client((SkyClientOptions){.max_concurrent_calls = STREAMS});
+  open_streams();
   SKY_CHECK_EVENTUALLY(atomic_load(&call_count) == STREAMS);
   ck_assert_uint_eq(sky_server_stats(server).active, STREAMS);
   ck_assert_uint_le(thread_count(), MOST_THREADS);
@@ -113,9 +99,7 @@ START_TEST(ten_thousand_streams_share_a_few_threads) {
   SKY_CHECK_EVENTUALLY(atomic_load(&ended) == STREAMS);
   ck_assert_uint_eq(atomic_load(&ended_well), STREAMS);
   SKY_CHECK_EVENTUALLY(sky_server_stats(server).active == 0);
-  sky_client_destroy(client);
-  sky_server_destroy(server);
-  sky_rpc_destroy(rpc);
+  destroy_all();
 }
 END_TEST
 

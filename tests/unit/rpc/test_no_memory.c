@@ -6,67 +6,9 @@
  */
 #include "fixture.h"
 
-#include <stdatomic.h>
-#include <stdlib.h>
 #include <string.h>
 
-static atomic_int left = -1; /* allocations that still succeed; -1: all */
-static atomic_int period;    /* 0: only one fails */
-static atomic_int failures;
-
-static bool fails(void) {
-  if (atomic_load(&left) < 0 || atomic_fetch_sub(&left, 1) != 0)
-    return false;
-  atomic_store(&left, atomic_load(&period) - 1);
-  atomic_fetch_add(&failures, 1);
-  return true;
-}
-
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t count, size_t size);
-void *__real_realloc(void *memory, size_t size);
-void *__real_reallocarray(void *memory, size_t count, size_t size);
-char *__real_strdup(const char *text);
-char *__real_strndup(const char *text, size_t size);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-void *__wrap_realloc(void *memory, size_t size);
-void *__wrap_reallocarray(void *memory, size_t count, size_t size);
-char *__wrap_strdup(const char *text);
-char *__wrap_strndup(const char *text, size_t size);
-
-void *__wrap_malloc(size_t size) {
-  return fails() ? NULL : __real_malloc(size);
-}
-
-void *__wrap_calloc(size_t count, size_t size) {
-  return fails() ? NULL : __real_calloc(count, size);
-}
-
-void *__wrap_realloc(void *memory, size_t size) {
-  return fails() ? NULL : __real_realloc(memory, size);
-}
-
-void *__wrap_reallocarray(void *memory, size_t count, size_t size) {
-  return fails() ? NULL : __real_reallocarray(memory, count, size);
-}
-
-char *__wrap_strdup(const char *text) {
-  return fails() ? NULL : __real_strdup(text);
-}
-
-char *__wrap_strndup(const char *text, size_t size) {
-  return fails() ? NULL : __real_strndup(text, size);
-}
-
-static void arm(int successes, int every) {
-  atomic_store(&period, every);
-  atomic_store(&left, successes);
-}
-
-static void disarm(void) {
-  atomic_store(&left, -1);
-}
+#include "failing_malloc.h"
 
 /* --- scenarios; each returns the code of what it did. ck_assert() allocates, so it is only used when disarmed --- */
 
@@ -114,62 +56,29 @@ static SkyCode unary_with_rich_error(void) {
   return code == SKY_CODE_INVALID_ARGUMENT ? SKY_CODE_OK : code;
 }
 
-/* What an asynchronous call or a stream ended with. */
-typedef struct Ending {
-  pthread_mutex_t lock;
-  bool done;
-  SkyCode code;
-} Ending;
-
-static void end(Ending *ending, SkyStatus status) {
-  pthread_mutex_lock(&ending->lock);
-  ending->done = true;
-  ending->code = sky_status_code(status);
-  pthread_mutex_unlock(&ending->lock);
-  sky_status_free(status);
-}
-
-static bool has_ended(Ending *ending) {
-  pthread_mutex_lock(&ending->lock);
-  const bool done = ending->done;
-  pthread_mutex_unlock(&ending->lock);
-  return done;
-}
-
-static SkyCode wait_for(Ending *ending) {
+static SkyCode wait_for(Outcome *outcome) {
   struct timespec begun = {0};
-  while (!has_ended(ending) && sky_check_wait(&begun))
+  while (!is_done(outcome) && sky_check_wait(&begun))
     continue;
-  return has_ended(ending) ? ending->code : SKY_CODE_UNKNOWN;
-}
-
-static void call_done(void *user, SkyStatus status, const ProtobufCMessage *response) {
-  end(user, status);
+  return is_done(outcome) ? outcome->code : SKY_CODE_UNKNOWN;
 }
 
 static SkyCode unary_asynchronous(void) {
-  Ending ending = {.lock = PTHREAD_MUTEX_INITIALIZER};
+  Outcome outcome = {0};
   Sky__Test__V1__Echo request = SKY__TEST__V1__ECHO__INIT;
   const SkyContext context = deadline();
-  sky_client_call_async(client, &echo_methods[ECHO_INLINE], &context, &request.base, call_done, &ending);
-  return wait_for(&ending);
-}
-
-static void stream_message(void *user, SkyClientStream *stream, const ProtobufCMessage *message) {
-}
-
-static void stream_done(void *user, SkyStatus status) {
-  end(user, status);
+  sky_client_call_async(client, &echo_methods[ECHO_INLINE], &context, &request.base, call_done, &outcome);
+  return wait_for(&outcome);
 }
 
 /* Sends a few messages and the half-close. */
 static SkyCode talk(EchoMethod method) {
   enum { MESSAGES = 3 };
-  Ending ending = {.lock = PTHREAD_MUTEX_INITIALIZER};
+  Outcome outcome = {0};
   Sky__Test__V1__Echo message = SKY__TEST__V1__ECHO__INIT;
   SkyClientStream *stream = NULL;
   const SkyContext context = deadline();
-  const SkyClientStreamHandler handler = {.on_message = stream_message, .on_done = stream_done, .user = &ending};
+  const SkyClientStreamHandler handler = {.on_message = ignore_message, .on_done = stream_done, .user = &outcome};
   message.text = (char *)"hello";
   SkyStatus status = sky_client_stream_open(client, &echo_methods[method], &context, NULL, handler, &stream);
   if (status != SKY_OK)
@@ -179,7 +88,7 @@ static SkyCode talk(EchoMethod method) {
   /* The call may have ended before we were through; then its status counts, and ours only says so. */
   const SkyCode written = code_of(status);
   sky_client_stream_close_send(stream);
-  const SkyCode ended = wait_for(&ending);
+  const SkyCode ended = wait_for(&outcome);
   sky_client_stream_unref(stream);
   return ended != SKY_CODE_OK || written == SKY_CODE_CANCELLED ? ended : written;
 }
@@ -277,12 +186,11 @@ START_TEST(every_allocation_fails_once) {
     int successes = 0;
     for (;; successes++) {
       settle();
-      atomic_store(&failures, 0);
-      arm(successes, 0);
+      failing_malloc_arm(successes, 0);
       const SkyCode code = scenarios[i].run();
-      disarm();
+      failing_malloc_disarm();
       expect_legal(scenarios[i].name, code, successes);
-      if (atomic_load(&failures) == 0)
+      if (failing_malloc_failures() == 0)
         break;
     }
     printf("%s: %d allocations\n", scenarios[i].name, successes);
@@ -298,9 +206,9 @@ START_TEST(allocations_fail_all_the_time) {
   for (size_t p = 0; p < sizeof(periods) / sizeof(periods[0]); p++) {
     for (size_t i = 0; i < SCENARIOS; i++) {
       for (int round = 0; round < ROUNDS; round++) {
-        arm(round % periods[p], periods[p]);
+        failing_malloc_arm(round % periods[p], periods[p]);
         const SkyCode code = scenarios[i].run();
-        disarm();
+        failing_malloc_disarm();
         expect_legal(scenarios[i].name, code, round);
       }
       settle();

@@ -14,18 +14,15 @@ enum { THREADS = 6, ROUNDS = 150 };
 static atomic_size_t begun, ended; /* calls and streams */
 static atomic_bool stop;
 
-static void call_done(void *user, SkyStatus status, const ProtobufCMessage *response) {
+static void count_call(void *user, SkyStatus status, const ProtobufCMessage *response) {
   sky_status_free(status);
   atomic_fetch_add(&ended, 1);
   if (user != NULL)
     atomic_store((atomic_bool *)user, true);
 }
 
-static void stream_done(void *user, SkyStatus status) {
-  call_done(user, status, NULL);
-}
-
-static void ignore_message(void *user, SkyClientStream *stream, const ProtobufCMessage *message) {
+static void count_stream(void *user, SkyStatus status) {
+  count_call(user, status, NULL);
 }
 
 static void wait_for(atomic_bool *done) {
@@ -56,7 +53,7 @@ static void call_and_cancel(const SkyRandom *random) {
   atomic_bool done = false;
   context.cancel = sky_cancel_create();
   atomic_fetch_add(&begun, 1);
-  sky_client_call_async(client, &echo_methods[ECHO_DEFER], &context, &request.base, call_done, &done);
+  sky_client_call_async(client, &echo_methods[ECHO_DEFER], &context, &request.base, count_call, &done);
   pass_time(random);
   sky_cancel_trigger(context.cancel);
   sky_cancel_unref(context.cancel); /* the call keeps its own */
@@ -67,7 +64,7 @@ static void read_and_give_up(const SkyRandom *random) {
   Sky__Test__V1__Echo request = SKY__TEST__V1__ECHO__INIT;
   SkyClientStream *stream = NULL;
   atomic_bool done = false;
-  const SkyClientStreamHandler handler = {.on_message = ignore_message, .on_done = stream_done, .user = &done};
+  const SkyClientStreamHandler handler = {.on_message = ignore_message, .on_done = count_stream, .user = &done};
   const EchoMethod method = sky_random_uint64(random) % 2 == 0 ? ECHO_COUNT : ECHO_WATCH;
   request.number = 500;
   SkyStatus status = sky_client_stream_open(client, &echo_methods[method], NULL, &request.base, handler, &stream);
@@ -89,7 +86,7 @@ static void chat_and_hang_up(const SkyRandom *random) {
   Sky__Test__V1__Echo message = SKY__TEST__V1__ECHO__INIT;
   SkyClientStream *stream = NULL;
   atomic_bool done = false;
-  const SkyClientStreamHandler handler = {.on_message = ignore_message, .on_done = stream_done, .user = &done};
+  const SkyClientStreamHandler handler = {.on_message = ignore_message, .on_done = count_stream, .user = &done};
   const EchoMethod method = sky_random_uint64(random) % 2 == 0 ? ECHO_CHAT : ECHO_CHAT_WORKER;
   SkyStatus status = sky_client_stream_open(client, &echo_methods[method], NULL, NULL, handler, &stream);
   if (status != SKY_OK) {
@@ -191,7 +188,7 @@ END_TEST
 
 START_TEST(a_client_is_closed_in_the_middle) {
   Sky__Test__V1__Echo request = SKY__TEST__V1__ECHO__INIT;
-  const SkyClientStreamHandler handler = {.on_message = ignore_message, .on_done = stream_done};
+  const SkyClientStreamHandler handler = {.on_message = ignore_message, .on_done = count_stream};
   for (size_t i = 0; i < 200; i++) {
     SkyClientStream *stream = NULL;
     const EchoMethod method = i % 2 == 0 ? ECHO_COUNT : ECHO_WATCH;
@@ -199,7 +196,7 @@ START_TEST(a_client_is_closed_in_the_middle) {
     atomic_fetch_add(&begun, 2);
     ck_assert_ptr_null(sky_client_stream_open(client, &echo_methods[method], NULL, &request.base, handler, &stream));
     sky_client_stream_unref(stream);
-    sky_client_call_async(client, &echo_methods[i % 3], NULL, &request.base, call_done, NULL);
+    sky_client_call_async(client, &echo_methods[i % 3], NULL, &request.base, count_call, NULL);
   }
   sky_client_destroy(client);
   client = NULL;

@@ -5,37 +5,12 @@
 
 #include <sky/rpc/raw.h>
 
-/* One asynchronous call and what became of it. */
-typedef struct Outcome {
-  pthread_mutex_t lock;
-  bool done;
-  SkyCode code;
-  int64_t retry_after_ms;
-} Outcome;
-
-static void outcome_done(void *user, SkyStatus status, const ProtobufCMessage *response) {
-  Outcome *outcome = user;
-  pthread_mutex_lock(&outcome->lock);
-  outcome->done = true;
-  outcome->code = sky_status_code(status);
-  outcome->retry_after_ms = status != SKY_OK ? sky_status_retry_after_ms(status) : -1;
-  pthread_mutex_unlock(&outcome->lock);
-  sky_status_free(status);
-}
-
-static bool is_done(Outcome *outcome) {
-  pthread_mutex_lock(&outcome->lock);
-  const bool done = outcome->done;
-  pthread_mutex_unlock(&outcome->lock);
-  return done;
-}
-
 static void call_async(SkyClient *through, EchoMethod method, const SkyContext *context, const char *text,
                        Outcome *outcome) {
   Sky__Test__V1__Echo request = SKY__TEST__V1__ECHO__INIT;
   request.text = (char *)text;
-  *outcome = (Outcome){.lock = PTHREAD_MUTEX_INITIALIZER};
-  sky_client_call_async(through, &echo_methods[method], context, &request.base, outcome_done, outcome);
+  *outcome = (Outcome){0};
+  sky_client_call_async(through, &echo_methods[method], context, &request.base, call_done, outcome);
 }
 
 START_TEST(a_full_queue_turns_calls_away_with_the_time_to_retry) {
@@ -116,16 +91,6 @@ START_TEST(the_client_bounds_its_open_calls) {
 }
 END_TEST
 
-static SkyStatus call_with_payload(size_t size) {
-  Sky__Test__V1__Echo request = SKY__TEST__V1__ECHO__INIT;
-  ProtobufCMessage *response = NULL;
-  request.payload.len = size;
-  request.payload.data = calloc(1, size);
-  SkyStatus status = sky_client_call(client, &echo_methods[ECHO_INLINE], NULL, &request.base, &arena, &response);
-  free(request.payload.data);
-  return status;
-}
-
 START_TEST(a_request_that_is_too_large_is_refused) {
   start_server(NULL, (SkyServerOptions){.max_request_bytes = 10000});
   start_client((SkyClientOptions){0});
@@ -165,16 +130,9 @@ START_TEST(a_request_beyond_the_memory_budget_is_refused) {
 }
 END_TEST
 
-static void ignore_message(void *user, SkyClientStream *stream, const ProtobufCMessage *message) {
-}
-
-static void stream_done(void *user, SkyStatus status) {
-  outcome_done(user, status, NULL);
-}
-
 START_TEST(a_unary_call_without_a_message_is_an_internal_error) {
   SkyMethodDescriptor method = echo_methods[ECHO_INLINE];
-  Outcome outcome = {.lock = PTHREAD_MUTEX_INITIALIZER};
+  Outcome outcome = {0};
   SkyClientStream *stream = NULL;
   start_server(NULL, (SkyServerOptions){0});
   start_client((SkyClientOptions){0});
@@ -364,7 +322,7 @@ START_TEST(at_the_end_of_the_drain_open_calls_are_cancelled) {
 END_TEST
 
 START_TEST(draining_does_not_wait_for_streams_without_end) {
-  Outcome outcome = {.lock = PTHREAD_MUTEX_INITIALIZER};
+  Outcome outcome = {0};
   Sky__Test__V1__Echo request = SKY__TEST__V1__ECHO__INIT;
   SkyClientStream *stream = NULL;
   start_server(NULL, (SkyServerOptions){0});

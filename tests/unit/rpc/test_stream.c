@@ -50,7 +50,7 @@ static bool has_ended(Received *stream) {
   return done;
 }
 
-static bool is_done(void) {
+static bool received_all(void) {
   return has_ended(&received);
 }
 
@@ -93,7 +93,7 @@ static SkyStatus write_number(SkyClientStream *stream, int32_t number) {
 
 START_TEST(a_server_stream_delivers_all_in_order) {
   SkyClientStream *stream = open_count_stream(100000);
-  SKY_CHECK_EVENTUALLY(is_done());
+  SKY_CHECK_EVENTUALLY(received_all());
   ck_assert_int_eq(received.code, SKY_CODE_OK);
   ck_assert_uint_eq(received.count, 100000);
   ck_assert_int_eq(received.last, 100000);
@@ -104,7 +104,7 @@ END_TEST
 
 START_TEST(an_empty_server_stream_ends_well) {
   SkyClientStream *stream = open_count_stream(0);
-  SKY_CHECK_EVENTUALLY(is_done());
+  SKY_CHECK_EVENTUALLY(received_all());
   ck_assert_int_eq(received.code, SKY_CODE_OK);
   ck_assert_uint_eq(received.count, 0);
   sky_client_stream_unref(stream);
@@ -116,7 +116,7 @@ START_TEST(a_client_stream_is_answered_after_its_end) {
   for (int32_t i = 1; i <= 1000; i++)
     ck_assert_ptr_null(write_number(stream, i));
   sky_client_stream_close_send(stream);
-  SKY_CHECK_EVENTUALLY(is_done());
+  SKY_CHECK_EVENTUALLY(received_all());
   ck_assert_int_eq(received.code, SKY_CODE_OK);
   ck_assert_uint_eq(received.count, 1);
   ck_assert_int_eq(received.last, 500500);
@@ -131,7 +131,7 @@ static void chat(EchoMethod method) {
     SKY_CHECK_EVENTUALLY(message_count() == (size_t)i);
   }
   sky_client_stream_close_send(stream);
-  SKY_CHECK_EVENTUALLY(is_done());
+  SKY_CHECK_EVENTUALLY(received_all());
   ck_assert_int_eq(received.code, SKY_CODE_OK);
   ck_assert_int_eq(received.last, 200);
   assert_code(write_number(stream, 1), SKY_CODE_CANCELLED);
@@ -151,9 +151,9 @@ START_TEST(a_paused_stream_stops_the_server) {
   SKY_CHECK_EVENTUALLY(sky_server_stats(server).active == 1);
   sky_client_stream_resume(stream);
   SKY_CHECK_EVENTUALLY(message_count() == 2);
-  ck_assert(!is_done());
+  ck_assert(!received_all());
   sky_client_stream_cancel(stream);
-  SKY_CHECK_EVENTUALLY(is_done());
+  SKY_CHECK_EVENTUALLY(received_all());
   ck_assert_int_eq(received.code, SKY_CODE_CANCELLED);
   SKY_CHECK_EVENTUALLY(sky_server_stats(server).active == 0);
   sky_client_stream_unref(stream);
@@ -173,7 +173,7 @@ START_TEST(the_writers_queue_is_bounded_and_says_when_there_is_room) {
   sky_status_free(status);
   ck_assert(code == SKY_CODE_RESOURCE_EXHAUSTED || code == SKY_CODE_CANCELLED);
   sky_client_stream_cancel(stream);
-  SKY_CHECK_EVENTUALLY(is_done());
+  SKY_CHECK_EVENTUALLY(received_all());
   sky_client_stream_unref(stream);
   free(message.payload.data);
 }
@@ -197,7 +197,7 @@ START_TEST(a_writer_that_waits_for_room_loses_nothing) {
     SKY_CHECK_EVENTUALLY(take_writable());
   }
   sky_client_stream_close_send(stream);
-  SKY_CHECK_EVENTUALLY(is_done());
+  SKY_CHECK_EVENTUALLY(received_all());
   ck_assert_int_eq(received.last, 500);
   ck_assert_uint_gt(refused, 0);
   sky_client_stream_unref(stream);
@@ -210,7 +210,7 @@ START_TEST(cancelling_a_stream_reaches_its_handler) {
   SkyClientStream *stream = open_stream(ECHO_WATCH, NULL, &request);
   SKY_CHECK_EVENTUALLY(echo_service_deferred(&service) == 1);
   sky_client_stream_cancel(stream);
-  SKY_CHECK_EVENTUALLY(is_done());
+  SKY_CHECK_EVENTUALLY(received_all());
   SKY_CHECK_EVENTUALLY(echo_service_cancelled(&service) == 1);
   ck_assert_int_eq(received.code, SKY_CODE_CANCELLED);
   sky_client_stream_unref(stream);
@@ -222,7 +222,7 @@ START_TEST(a_stream_ends_at_its_deadline) {
   const SkyContext background = sky_context_background();
   const SkyContext context = sky_context_with_timeout_ms(&background, 60);
   SkyClientStream *stream = open_stream(ECHO_WATCH, &context, &request);
-  SKY_CHECK_EVENTUALLY(is_done());
+  SKY_CHECK_EVENTUALLY(received_all());
   ck_assert_int_eq(received.code, SKY_CODE_DEADLINE_EXCEEDED);
   SKY_CHECK_EVENTUALLY(echo_service_cancelled(&service) == 1);
   sky_client_stream_unref(stream);
@@ -231,7 +231,7 @@ END_TEST
 
 START_TEST(a_stream_may_be_forgotten_while_it_runs) {
   sky_client_stream_unref(open_count_stream(5000));
-  SKY_CHECK_EVENTUALLY(is_done());
+  SKY_CHECK_EVENTUALLY(received_all());
   ck_assert_uint_eq(received.count, 5000);
 }
 END_TEST
@@ -244,7 +244,7 @@ START_TEST(the_handler_ends_a_stream_with_an_error_behind_its_messages) {
   for (message.number = 1; message.number <= 50; message.number++)
     ck_assert_ptr_null(sky_call_write(call, &message.base));
   sky_call_finish(call, SKY_ABORTED("enough"));
-  SKY_CHECK_EVENTUALLY(is_done());
+  SKY_CHECK_EVENTUALLY(received_all());
   ck_assert_uint_eq(received.count, 50);
   ck_assert_int_eq(received.code, SKY_CODE_ABORTED);
   sky_client_stream_unref(stream);

@@ -1,57 +1,26 @@
 /*
  * Every allocation of the transcoder fails once: the n-th call of malloc and its kin, for each n until a scenario gets
- * through. Nothing may leak, crash or be half done. The linker's --wrap puts ours in place of the library's calls.
+ * through. Nothing may leak, crash or be half done.
  */
 #include "library.h"
 
 #include <sky/transcode/canonical.h>
 
+#include "failing_malloc.h"
 #include "sky_check.h"
 
-static int left = -1; /* allocations that still succeed; -1: all */
-static bool failed;
 static bool half_done; /* a failure left something in a buffer; noted, because check's macros allocate as well */
-
-static bool fails(void) {
-  if (left != 0) {
-    left -= left > 0;
-    return false;
-  }
-  left = -1; /* only this one fails: what follows must cope with it */
-  failed = true;
-  return true;
-}
-
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t count, size_t size);
-void *__real_realloc(void *memory, size_t size);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-void *__wrap_realloc(void *memory, size_t size);
-
-void *__wrap_malloc(size_t size) {
-  return fails() ? NULL : __real_malloc(size);
-}
-
-void *__wrap_calloc(size_t count, size_t size) {
-  return fails() ? NULL : __real_calloc(count, size);
-}
-
-void *__wrap_realloc(void *memory, size_t size) {
-  return fails() ? NULL : __real_realloc(memory, size);
-}
 
 /* Runs a scenario once for each of its allocations; it must end without an error only when none failed. */
 static void run(SkyStatus (*scenario)(void)) {
   for (int n = 0; n < 10000; n++) {
-    left = n;
-    failed = false;
+    failing_malloc_arm(n, 0);
     SkyStatus status = scenario();
-    left = -1;
+    failing_malloc_disarm();
     const SkyCode code = sky_status_code(status);
     sky_status_free(status);
     ck_assert(!half_done);
-    if (!failed) {
+    if (failing_malloc_failures() == 0) {
       ck_assert_int_eq(code, SKY_CODE_OK);
       ck_assert_int_gt(n, 0);
       return;
