@@ -188,7 +188,7 @@ START_TEST(a_call_whose_first_attempt_is_refused_is_refused) {
   ck_assert_int_eq(atomic_load(&outcome.ends), 0);
   ck_assert_int_eq(atomic_load(&attempts), 1);
   sky_call_finish(echo_service_take_any(&service), SKY_OK);
-  SKY_CHECK_EVENTUALLY(atomic_load(&open.done));
+  SKY_CHECK_EVENTUALLY(is_done(&open));
 }
 END_TEST
 
