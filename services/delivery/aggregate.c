@@ -5,6 +5,8 @@
 #include "delivery/store.h"
 #include "fabrikam/events/v1/delivery.event.h"
 
+enum { LAST_PROJECTION_MS = 5000 };
+
 /* ---- life ---- */
 
 static SkyStatus open_log(DeliveryAggregate *aggregate, const DeliveryAggregateOptions *options) {
@@ -41,11 +43,19 @@ SkyStatus delivery_aggregate_init(DeliveryAggregate *aggregate, const DeliveryAg
   return delivery_changes_start(aggregate);
 }
 
+/* Also what the broker has not taken, so that lists have it while the broker is away. */
+static void project_the_rest(DeliveryAggregate *aggregate) {
+  const SkyContext background = sky_context_background();
+  const SkyContext context = sky_context_with_timeout_ms(&background, LAST_PROJECTION_MS);
+  sky_status_free(delivery_project_all(aggregate, &context)); /* it is unpublished then: the sweeper projects it */
+}
+
 void delivery_aggregate_finish(DeliveryAggregate *aggregate) {
   if (aggregate->folds == NULL)
     return;
   sky_batch_destroy(aggregate->changes);
-  sky_event_log_destroy(aggregate->log); /* which projects what is left */
+  project_the_rest(aggregate);
+  sky_event_log_destroy(aggregate->log); /* which marks what was published and projected */
   folds_destroy(aggregate->folds);
   pthread_mutex_destroy(&aggregate->projecting);
   pthread_mutex_destroy(&aggregate->eta_mutex);

@@ -91,8 +91,7 @@ SKY_MUST_USE SkyStatus delivery_changes_start(DeliveryAggregate *aggregate);
 
 /* ---- project.c ---- */
 
-/* Brings the read model up to date: of these deliveries (as the event log asks), or of all that were changed here.
- * Blocks. */
-SKY_MUST_USE SkyStatus delivery_project(void *aggregate, const SkyContext *context, const char *const *ids,
+/* Brings the read model up to date: as far as the event log wants it, or with all that was changed here. Blocks. */
+SKY_MUST_USE SkyStatus delivery_project(void *aggregate, const SkyContext *context, const SkyProjection *wanted,
                                         size_t count);
 SKY_MUST_USE SkyStatus delivery_project_all(DeliveryAggregate *aggregate, const SkyContext *context);

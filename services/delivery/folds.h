@@ -16,9 +16,8 @@ typedef struct DeliveryFold {
   SkyArena arena;
   DeliveryDocument *document;
   int64_t stored;    /* version of the read model's document; 0: there is none */
-  int64_t projected; /* version of the log that it has */
+  int64_t projected; /* version of the log that it has at least */
   bool gone;         /* not to be used any more */
-  bool lost;         /* because what the log has is not known */
   bool busy;         /* a change of it is being appended */
   struct DeliveryFold *newer, *older;
 } DeliveryFold;

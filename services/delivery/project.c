@@ -53,23 +53,31 @@ static bool is_full(const Batch *batch) {
   return batch->insert_count + batch->replacement_count == BATCH;
 }
 
+/* stored: the version of the document that it replaces; 0: there is none. */
+static void add(Batch *batch, const ProtobufCMessage *document, int64_t stored) {
+  if (stored == 0)
+    batch->inserts[batch->insert_count++] = document;
+  else
+    batch->replacements[batch->replacement_count++] = (SkyReplacement){document, stored};
+}
+
 /* With the mutex. */
 static SkyStatus take(Batch *batch, const DeliveryFold *fold) {
   ProtobufCMessage *copy;
   SKY_TRY(sky_message_copy(&fold->document->base, &batch->arena, &copy));
-  if (fold->stored == 0)
-    batch->inserts[batch->insert_count++] = copy;
-  else
-    batch->replacements[batch->replacement_count++] = (SkyReplacement){copy, fold->stored};
+  add(batch, copy, fold->stored);
   return SKY_OK;
 }
 
-/* The read model has the document. A delivery that has ended is not needed in memory any more. */
+/*
+ * The read model has the document. A delivery that has ended is not needed in memory any more. The fold may be another
+ * one by now, read when the read model had more already.
+ */
 static void note_written(DeliveryAggregate *aggregate, const ProtobufCMessage *message, int64_t version) {
   const DeliveryDocument *document = (const DeliveryDocument *)message;
   pthread_mutex_lock(folds_mutex(aggregate->folds));
   DeliveryFold *fold = folds_look(aggregate->folds, document->id);
-  if (fold != NULL) {
+  if (fold != NULL && version > fold->stored) {
     fold->stored = version;
     fold->projected = document->log_version;
     fold->gone |= !document->active && fold->document->log_version == document->log_version;
@@ -83,7 +91,7 @@ static SkyStatus write_again(DeliveryAggregate *aggregate, const SkyContext *con
   pthread_mutex_lock(folds_mutex(aggregate->folds));
   DeliveryFold *fold = folds_look(aggregate->folds, id);
   if (fold != NULL)
-    fold->gone = fold->lost = true;
+    fold->gone = true;
   pthread_mutex_unlock(folds_mutex(aggregate->folds));
   return project_one(aggregate, context, id);
 }
@@ -169,21 +177,52 @@ SkyStatus delivery_project_all(DeliveryAggregate *aggregate, const SkyContext *c
   return status;
 }
 
-static bool is_projected(DeliveryAggregate *aggregate, const char *id) {
+static bool is_projected(DeliveryAggregate *aggregate, const SkyProjection *wanted) {
   pthread_mutex_lock(folds_mutex(aggregate->folds));
-  const DeliveryFold *fold = folds_look(aggregate->folds, id);
-  const bool projected = fold != NULL && !fold->lost;
+  const DeliveryFold *fold = folds_look(aggregate->folds, wanted->aggregate_id);
+  const bool projected = fold != NULL && fold->projected >= wanted->version;
   pthread_mutex_unlock(folds_mutex(aggregate->folds));
   return projected;
 }
 
-SkyStatus delivery_project(void *self, const SkyContext *context, const char *const *ids, size_t count) {
+/* Takes from the log what memory does not have: another process has appended it, or it was forgotten. */
+static SkyStatus take_stored(DeliveryAggregate *aggregate, const SkyContext *context, const SkyProjection *wanted,
+                             Batch *batch) {
+  DeliveryDocument *document;
+  int64_t stored, projected;
+  if (is_projected(aggregate, wanted))
+    return SKY_OK;
+  SKY_TRY(sky_context_check(context));
+  SKY_TRY(
+      delivery_fold_stored(aggregate, context, wanted->aggregate_id, &batch->arena, &document, &stored, &projected));
+  if (document->delivery != NULL && document->log_version > projected)
+    add(batch, &document->base, stored);
+  return SKY_OK;
+}
+
+/* At most a batch. */
+static SkyStatus project_stored(DeliveryAggregate *aggregate, const SkyContext *context, const SkyProjection *wanted,
+                                size_t count) {
+  SkyStatus first = SKY_OK;
+  Batch *batch = batch_create();
+  if (batch == NULL)
+    return sky_status_no_memory();
+  for (size_t i = 0; i < count; i++)
+    keep_first(&first, take_stored(aggregate, context, &wanted[i], batch));
+  keep_first(&first, write_batch(aggregate, context, batch));
+  batch_destroy(batch);
+  return first;
+}
+
+SkyStatus delivery_project(void *self, const SkyContext *context, const SkyProjection *wanted, size_t count) {
   DeliveryAggregate *aggregate = self;
-  SkyStatus first = delivery_project_all(aggregate, context);
+  SkyStatus first = SKY_OK;
+  /* What counts is whether those that are wanted are there then. */
+  sky_status_free(delivery_project_all(aggregate, context));
   pthread_mutex_lock(&aggregate->projecting);
-  for (size_t i = 0; i < count && first == SKY_OK; i++) {
-    if (!is_projected(aggregate, ids[i]))
-      first = project_one(aggregate, context, ids[i]);
+  for (size_t begin = 0; begin < count; begin += BATCH) {
+    const size_t rest = count - begin;
+    keep_first(&first, project_stored(aggregate, context, wanted + begin, rest < BATCH ? rest : BATCH));
   }
   pthread_mutex_unlock(&aggregate->projecting);
   return first;

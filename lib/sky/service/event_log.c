@@ -193,11 +193,11 @@ SkyStatus sky_event_log_load(SkyEventLog *log, const SkyContext *context, const 
 
 /* ---- projecting ---- */
 
-SkyStatus sky_event_log_project(SkyEventLog *log, const SkyContext *context, const char *aggregate_id) {
+SkyStatus sky_event_log_project(SkyEventLog *log, const SkyContext *context, const SkyProjection *wanted) {
   const SkyEventLogOptions *options = &log->options;
   if (options->project != NULL)
-    return options->project(options->self, context, aggregate_id);
-  return options->project_later == NULL ? SKY_OK : options->project_later(options->self, context, &aggregate_id, 1);
+    return options->project(options->self, context, wanted->aggregate_id);
+  return options->project_later == NULL ? SKY_OK : options->project_later(options->self, context, wanted, 1);
 }
 
 /* ---- appending ---- */

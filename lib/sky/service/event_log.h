@@ -18,6 +18,12 @@
 
 typedef struct SkyEventLog SkyEventLog;
 
+/* An aggregate, and the version of the log that its read model should have at least. */
+typedef struct SkyProjection {
+  const char *aggregate_id;
+  int64_t version;
+} SkyProjection;
+
 typedef struct SkyEventLogOptions {
   SkyStore *store; /* opened with sky_event_log_collection(name) among its collections */
   SkyBus *bus;
@@ -28,9 +34,11 @@ typedef struct SkyEventLogOptions {
   SkyStatus (*project)(void *self, const SkyContext *context, const char *aggregate_id);
   /*
    * The same for many aggregates at once, in the background, after publication and before the records are marked:
-   * instead of project, for who can read what the read model does not have yet. No id is NULL; one may come twice.
+   * instead of project, for who can read what the read model does not have yet. No id is NULL; one may come twice. OK
+   * only when the read model has every version that is wanted, whichever process has appended it; an error of one
+   * should not keep the others from being projected.
    */
-  SkyStatus (*project_later)(void *self, const SkyContext *context, const char *const *aggregate_ids, size_t count);
+  SkyStatus (*project_later)(void *self, const SkyContext *context, const SkyProjection *wanted, size_t count);
   void *self;
   size_t max_pending; /* records waiting for publication in memory; more are left to the sweeper; 0: 4096 */
 } SkyEventLogOptions;

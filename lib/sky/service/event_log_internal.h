@@ -26,7 +26,7 @@ SKY_MUST_USE SkyStatus sky_event_log_unpack(const SkyEventType *type, const Goog
 SKY_MUST_USE SkyStatus sky_event_log_is_next(const SkyEventLog *log, const SkyContext *context,
                                              const sky_log_EventRecord *record, SkyArena *arena, bool *ret);
 /* Brings the read model of one aggregate up to date now, whichever way the log does it. */
-SKY_MUST_USE SkyStatus sky_event_log_project(SkyEventLog *log, const SkyContext *context, const char *aggregate_id);
+SKY_MUST_USE SkyStatus sky_event_log_project(SkyEventLog *log, const SkyContext *context, const SkyProjection *wanted);
 /* The trace of the change that a record keeps. */
 SkyContext sky_event_log_context(const SkyContext *parent, const sky_log_EventRecord *record);
 /*

@@ -152,12 +152,12 @@ static void forget(SkyEventRelay *relay, Pending *pending) {
 
 static SkyStatus project_marked(SkyEventRelay *relay, const SkyContext *context) {
   const SkyEventLogOptions *options = &relay->log->options;
-  const char *ids[SKY_EVENT_LOG_MARKS];
+  SkyProjection wanted[SKY_EVENT_LOG_MARKS];
   if (options->project_later == NULL)
     return SKY_OK;
   for (size_t i = 0; i < relay->mark_count; i++)
-    ids[i] = relay->marks[i]->record->aggregate_id;
-  return options->project_later(options->self, context, ids, relay->mark_count);
+    wanted[i] = (SkyProjection){relay->marks[i]->record->aggregate_id, relay->marks[i]->record->version};
+  return options->project_later(options->self, context, wanted, relay->mark_count);
 }
 
 static void flush_marks(SkyEventRelay *relay) {

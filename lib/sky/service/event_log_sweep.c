@@ -19,6 +19,7 @@ typedef struct Sweep {
   SkyEventLog *log;
   const SkyContext *context;
   SkyArena *arena;
+  bool projected; /* the page that is being swept */
   SkyReplacement marks[SWEEP_PAGE];
   size_t mark_count;
 } Sweep;
@@ -50,13 +51,20 @@ static SkyStatus sweep_record(Sweep *sweep, const Entry *entry) {
   return SKY_OK;
 }
 
+/* What the records of one aggregate want of the read model. */
+static SkyProjection wanted_of(const Entry *entries, size_t count) {
+  return (SkyProjection){entries[0].record->aggregate_id, entries[count - 1].record->version};
+}
+
 /* The unpublished records of one aggregate in a page, in order. */
 static SkyStatus sweep_aggregate(Sweep *sweep, const Entry *entries, size_t count) {
   bool is_next;
   SKY_TRY(sky_event_log_is_next(sweep->log, sweep->context, entries[0].record, sweep->arena, &is_next));
   if (!is_next)
     return SKY_OK;
-  SKY_TRY(sky_event_log_project(sweep->log, sweep->context, entries[0].record->aggregate_id));
+  const SkyProjection wanted = wanted_of(entries, count);
+  if (!sweep->projected)
+    SKY_TRY(sky_event_log_project(sweep->log, sweep->context, &wanted));
   for (size_t i = 0; i < count; i++) {
     if (i > 0 && entries[i].record->version != entries[i - 1].record->version + 1)
       return SKY_OK;
@@ -78,16 +86,42 @@ static bool ends_sweep(const SkyError *status) {
   }
 }
 
+/* Where the records of the aggregate that begins there end. */
+static size_t end_of_aggregate(const Entry *entries, size_t count, size_t begin) {
+  size_t end = begin + 1;
+  while (end < count && strcmp(entries[end].record->aggregate_id, entries[begin].record->aggregate_id) == 0)
+    end++;
+  return end;
+}
+
+/* All at once where the log can: for the price of one commit. After another's error each is projected alone. */
+static SkyStatus project_page(Sweep *sweep, const Entry *entries, size_t count) {
+  const SkyEventLogOptions *options = &sweep->log->options;
+  SkyProjection wanted[SWEEP_PAGE];
+  size_t wanted_count = 0;
+  sweep->projected = false;
+  if (options->project_later == NULL)
+    return SKY_OK;
+  for (size_t begin = 0, end; begin < count; begin = end) {
+    end = end_of_aggregate(entries, count, begin);
+    wanted[wanted_count++] = wanted_of(entries + begin, end - begin);
+  }
+  SkyStatus status = options->project_later(options->self, sweep->context, wanted, wanted_count);
+  sweep->projected = status == SKY_OK;
+  if (ends_sweep(status))
+    return status;
+  sky_status_free(status); /* whose it is tells it again */
+  return SKY_OK;
+}
+
 /* One aggregate's own error does not keep the others from being published; the first one is returned. */
 static SkyStatus sweep_entries(Sweep *sweep, Entry *entries, size_t count, bool *ret_end) {
-  SkyStatus first = SKY_OK;
   qsort(entries, count, sizeof(*entries), compare);
-  bool stop = false;
+  SkyStatus first = project_page(sweep, entries, count);
+  bool stop = first != SKY_OK;
+  *ret_end = *ret_end || stop;
   for (size_t begin = 0, end; begin < count && !stop; begin = end) {
-    for (end = begin + 1; end < count; end++) {
-      if (strcmp(entries[end].record->aggregate_id, entries[begin].record->aggregate_id) != 0)
-        break;
-    }
+    end = end_of_aggregate(entries, count, begin);
     SkyStatus status = sweep_aggregate(sweep, entries + begin, end - begin);
     stop = ends_sweep(status);
     *ret_end = *ret_end || stop;

@@ -633,14 +633,33 @@ START_TEST(a_hot_aggregate_keeps_its_order) {
 }
 END_TEST
 
-static atomic_int projected_later;
+/* Read models that follow later: what was asked for, call by call. */
+static struct {
+  pthread_mutex_t lock;
+  size_t calls, count;
+  int64_t version_of_a; /* the highest */
+  const char *broken;   /* an aggregate that cannot be projected */
+} later = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
-static SkyStatus project_later(void *self, const SkyContext *project_context, const char *const *ids, size_t count) {
-  atomic_fetch_add(&projected_later, (int)count);
-  return projection_fails == SKY_CODE_OK ? SKY_OK : sky_status_new(projection_fails, "no projection");
+static SkyStatus project_later(void *self, const SkyContext *project_context, const SkyProjection *wanted,
+                               size_t count) {
+  SkyStatus status = SKY_OK;
+  pthread_mutex_lock(&later.lock);
+  later.calls++;
+  later.count += count;
+  for (size_t i = 0; i < count; i++) {
+    if (strcmp(wanted[i].aggregate_id, "a") == 0 && wanted[i].version > later.version_of_a)
+      later.version_of_a = wanted[i].version;
+    if (later.broken != NULL && strcmp(wanted[i].aggregate_id, later.broken) == 0 && status == SKY_OK)
+      status = SKY_DATA_LOSS("%s is broken", later.broken);
+  }
+  pthread_mutex_unlock(&later.lock);
+  if (status == SKY_OK && projection_fails != SKY_CODE_OK)
+    return sky_status_new(projection_fails, "no projection");
+  return status;
 }
 
-START_TEST(a_read_model_that_follows_later_is_there_before_the_mark) {
+static void open_log_that_projects_later(void) {
   sky_event_log_destroy(log_);
   const SkyEventLogOptions options = {.store = store,
                                       .clock = &manual.clock,
@@ -648,17 +667,55 @@ START_TEST(a_read_model_that_follows_later_is_there_before_the_mark) {
                                       .types = types,
                                       .project_later = project_later};
   assert_ok(sky_event_log_create(&options, &log_));
+}
+
+START_TEST(a_read_model_that_follows_later_is_there_before_the_mark) {
+  open_log_that_projects_later();
   projection_fails = SKY_CODE_UNAVAILABLE;
   assert_ok(append("a", 0, 1, 1));
   assert_ok(append("b", 0, 2, 1));
   bus_wait(2);
   wait_until_idle();
-  ck_assert_int_eq(projected_later, 2);
+  ck_assert_uint_eq(later.count, 2);
   ck_assert_uint_eq(unpublished(), 2); /* left to the sweeper, which projects and publishes */
   projection_fails = SKY_CODE_OK;
   assert_ok(sky_event_log_sweep(log_, &context, 0));
-  ck_assert_int_eq(projected_later, 4);
+  ck_assert_uint_eq(later.count, 4);
   ck_assert_uint_eq(unpublished(), 0);
+}
+END_TEST
+
+START_TEST(a_page_is_projected_at_once_up_to_its_last_records) {
+  open_log_that_projects_later();
+  bus_set(SKY_CODE_UNAVAILABLE, false);
+  assert_ok(append("a", 0, 1, 1));
+  assert_ok(append("a", 1, 2, 1));
+  assert_ok(append("b", 0, 3, 1));
+  wait_until_idle();
+  ck_assert_uint_eq(later.calls, 0); /* nothing was published, so nothing is to be marked */
+  bus_set(SKY_CODE_OK, false);
+  assert_ok(sky_event_log_sweep(log_, &context, 0));
+  ck_assert_uint_eq(later.calls, 1);
+  ck_assert_uint_eq(later.count, 2);
+  ck_assert_int_eq(later.version_of_a, 2);
+  ck_assert_uint_eq(unpublished(), 0);
+}
+END_TEST
+
+START_TEST(one_that_cannot_be_projected_does_not_stop_the_others_of_its_page) {
+  open_log_that_projects_later();
+  bus_set(SKY_CODE_UNAVAILABLE, false);
+  later.broken = "b";
+  assert_ok(append("a", 0, 1, 1));
+  assert_ok(append("b", 0, 2, 1));
+  assert_ok(append("c", 0, 3, 1));
+  wait_until_idle();
+  bus_set(SKY_CODE_OK, false);
+  SkyStatus status = sky_event_log_sweep(log_, &context, 0);
+  ck_assert_int_eq(sky_status_code(status), SKY_CODE_DATA_LOSS);
+  sky_status_free(status);
+  ck_assert_uint_eq(bus.count, 2);
+  ck_assert_uint_eq(unpublished(), 1);
 }
 END_TEST
 
@@ -675,4 +732,6 @@ SKY_CHECK_MAIN_WITH("service/event_log", setup, teardown, events_are_loaded_in_o
                     what_could_not_be_projected_is_not_published_before_it_is,
                     one_aggregate_that_cannot_be_projected_does_not_stop_the_others,
                     more_than_can_wait_is_left_to_the_sweeper, a_hot_aggregate_keeps_its_order,
-                    a_read_model_that_follows_later_is_there_before_the_mark)
+                    a_read_model_that_follows_later_is_there_before_the_mark,
+                    a_page_is_projected_at_once_up_to_its_last_records,
+                    one_that_cannot_be_projected_does_not_stop_the_others_of_its_page)

@@ -12,15 +12,21 @@
 
 enum { MANY = 300, ARENA_BYTES = 1 << 20 };
 
-/* A bus that takes everything. */
+/* A bus that takes everything, unless it is away. */
+static atomic_bool bus_is_away;
+
+static SkyStatus take(void) {
+  return bus_is_away ? SKY_UNAVAILABLE("the bus is away") : SKY_OK;
+}
+
 SkyStatus sky_event_publish(SkyBus *bus, const SkyContext *publish_context, const SkyEventType *type,
                             const ProtobufCMessage *event) {
-  return SKY_OK;
+  return take();
 }
 
 void sky_event_publish_async(SkyBus *bus, const SkyContext *publish_context, const SkyEventType *type,
                              const ProtobufCMessage *event, SkyOnPublished done, void *user) {
-  done(user, SKY_OK, NULL);
+  done(user, take(), NULL);
 }
 
 static SkyStore *store;
@@ -240,10 +246,8 @@ START_TEST(what_another_process_has_changed_is_decided_anew) {
   Request *end = run_one(&here, hear("a", common_MISSION_PHASE_DELIVERED));
   ck_assert(end->changed);
   ck_assert_int_eq(end->stage, common_DELIVERY_STAGE_COMPLETED);
-  assert_ok(delivery_project_all(&there, &context));
-  assert_ok(delivery_project_all(&here, &context));
-  const char *const ids[] = {"a"};
-  assert_ok(delivery_project(&there, &context, ids, 1));
+  const SkyProjection wanted = {"a", 4};
+  assert_ok(delivery_project(&there, &context, &wanted, 1));
   ck_assert_int_eq(read_model("a")->log_version, 4);
   ck_assert_int_eq(load(&there, "a")->log_version, 4);
 }
@@ -275,9 +279,54 @@ START_TEST(the_read_model_follows_by_itself) {
 }
 END_TEST
 
+START_TEST(what_another_process_left_is_projected_before_it_is_marked) {
+  enum { LEFT = 3 };
+  char id[24];
+  bus_is_away = true; /* so that nothing is projected by itself */
+  for (int i = 0; i < LEFT; i++) {
+    snprintf(id, sizeof(id), "delivery-%d", i);
+    run_one(&here, put(id));
+    assert_ok(delivery_project_all(&here, &context)); /* memory here has it, and so has the read model */
+    ck_assert(run_one(&there, hear(id, common_MISSION_PHASE_FAILED))->changed); /* and then that process is gone */
+  }
+  bus_is_away = false;
+  SKY_CHECK_EVENTUALLY(sky_event_log_stats(here.log).pending + sky_event_log_stats(there.log).pending == 0);
+  assert_ok(sky_event_log_sweep(here.log, &context, 0));
+  ck_assert_uint_eq(sky_event_log_stats(here.log).swept, 2 * LEFT);
+  for (int i = 0; i < LEFT; i++) {
+    snprintf(id, sizeof(id), "delivery-%d", i);
+    ck_assert_int_eq(read_model(id)->log_version, 2);
+    ck_assert_int_eq(read_model(id)->delivery->status->stage, common_DELIVERY_STAGE_FAILED);
+  }
+}
+END_TEST
+
+START_TEST(a_fold_that_is_of_no_use_any_more_does_not_count_as_projected) {
+  bus_is_away = true;
+  run_one(&here, put("a"));
+  pthread_mutex_lock(folds_mutex(here.folds));
+  folds_look(here.folds, "a")->gone = true;
+  pthread_mutex_unlock(folds_mutex(here.folds));
+  const SkyProjection wanted = {"a", 1};
+  assert_ok(delivery_project(&here, &context, &wanted, 1));
+  ck_assert_int_eq(read_model("a")->log_version, 1);
+}
+END_TEST
+
+START_TEST(the_end_projects_what_could_not_be_published) {
+  bus_is_away = true;
+  run_one(&here, put("a"));
+  delivery_aggregate_finish(&here);
+  ck_assert_ptr_nonnull(read_model("a"));
+}
+END_TEST
+
 SKY_CHECK_MAIN_WITH("delivery/change", setup, teardown, what_is_changed_is_read_at_once_and_listed_when_asked_for,
                     many_changes_at_once_each_end_and_every_delivery_in_order,
                     changes_of_one_delivery_in_one_batch_follow_each_other,
                     what_another_process_has_changed_is_decided_anew,
                     a_delivery_that_is_not_there_is_unknown_unless_the_change_may_begin_it,
-                    an_answer_without_an_append_is_never_from_an_old_fold, the_read_model_follows_by_itself)
+                    an_answer_without_an_append_is_never_from_an_old_fold, the_read_model_follows_by_itself,
+                    what_another_process_left_is_projected_before_it_is_marked,
+                    a_fold_that_is_of_no_use_any_more_does_not_count_as_projected,
+                    the_end_projects_what_could_not_be_published)
