@@ -17,6 +17,7 @@ enum {
   STOP_TIMEOUT_MS = 5000,
   ARENA_BYTES = 4 << 20,
   LOAD_TIMEOUT_MS = 1000,
+  MAX_QUIET = 256, /* watched deliveries loaded again at once */
   TELL_TIMEOUT_MS = 5000,
   ETA_ARENA_BYTES = 1 << 20,
 };
@@ -158,50 +159,65 @@ static SkyStatus on_position(void *self, SkyIncoming *incoming, const events_Dro
   return SKY_OK;
 }
 
-/* What another replica has changed; what this one has changed is known already, and what nobody watches need not be. */
-static SkyStatus refresh_older(DeliveryService *service, SkyIncoming *incoming, const char *id, uint64_t version) {
-  if (!live_is_older(service->live, id, (int64_t)version))
+/* ---- what another replica has changed: of what this one has changed the broker tells it nothing ---- */
+
+static SkyStatus on_change(DeliveryService *service, SkyIncoming *incoming, const char *id, uint64_t version) {
+  if (!live_changed_elsewhere(service->live, id, (int64_t)version))
     return SKY_OK;
   return refresh(service, sky_incoming_context(incoming), id);
 }
 
 static SkyStatus on_departed(void *self, SkyIncoming *incoming, const events_DeliveryDeparted *event) {
-  return refresh_older(self, incoming, event->delivery_id, event->version);
+  return on_change(self, incoming, event->delivery_id, event->version);
 }
 
 static SkyStatus on_picked_up(void *self, SkyIncoming *incoming, const events_DeliveryPickedUp *event) {
-  return refresh_older(self, incoming, event->delivery_id, event->version);
+  return on_change(self, incoming, event->delivery_id, event->version);
 }
 
 static SkyStatus on_completed(void *self, SkyIncoming *incoming, const events_DeliveryCompleted *event) {
-  return refresh_older(self, incoming, event->delivery_id, event->version);
+  return on_change(self, incoming, event->delivery_id, event->version);
+}
+
+static SkyStatus on_rescheduled(void *self, SkyIncoming *incoming, const events_DeliveryRescheduled *event) {
+  return on_change(self, incoming, event->delivery_id, event->version);
 }
 
 static SkyStatus on_cancelled(void *self, SkyIncoming *incoming, const events_DeliveryCancelled *event) {
-  return refresh_older(self, incoming, event->delivery_id, event->version);
+  return on_change(self, incoming, event->delivery_id, event->version);
 }
 
-/*
- * Only watchers want to know, and what a process publishes comes back to it as well: so nobody listens before the first
- * one watches here.
- */
-SkyStatus delivery_events_watch_others(DeliveryEvents *events) {
+static SkyStatus on_failed(void *self, SkyIncoming *incoming, const events_DeliveryFailed *event) {
+  return on_change(self, incoming, event->delivery_id, event->version);
+}
+
+SkyStatus delivery_forget_quiet(void *user, const SkyContext *context) {
+  DeliveryService *service = user;
+  char watched[MAX_QUIET][SKY_UUID_TEXT_SIZE];
+  const size_t count = live_forget_quiet(service->live, watched, MAX_QUIET);
+  for (size_t i = 0; i < count; i++)
+    SKY_TRY(refresh(service, context, watched[i]));
+  return SKY_OK;
+}
+
+/* ---- life ---- */
+
+static SkyStatus subscribe(DeliveryEvents *events, SkyBus *bus) {
   DeliveryService *service = events->service;
-  const SkyEventRoute routes[DELIVERY_CHANGES] = {
-      events_DeliveryDeparted_route(on_departed, service), events_DeliveryPickedUp_route(on_picked_up, service),
-      events_DeliveryCompleted_route(on_completed, service), events_DeliveryCancelled_route(on_cancelled, service)};
-  SkyStatus status = SKY_OK;
-  pthread_mutex_lock(&events->mutex);
-  for (size_t i = 0; i < DELIVERY_CHANGES && status == SKY_OK; i++)
-    if (events->changes[i] == NULL)
-      status = sky_bus_subscribe(events->bus, &routes[i], NULL, &events->changes[i]);
-  pthread_mutex_unlock(&events->mutex);
-  return status;
+  const SkyEventRoute routes[DELIVERY_SUBSCRIPTIONS] = {events_DronePositionChanged_route(on_position, service),
+                                                        events_DeliveryDeparted_route(on_departed, service),
+                                                        events_DeliveryPickedUp_route(on_picked_up, service),
+                                                        events_DeliveryRescheduled_route(on_rescheduled, service),
+                                                        events_DeliveryCompleted_route(on_completed, service),
+                                                        events_DeliveryCancelled_route(on_cancelled, service),
+                                                        events_DeliveryFailed_route(on_failed, service)};
+  for (size_t i = 0; i < DELIVERY_SUBSCRIPTIONS; i++)
+    SKY_TRY(sky_bus_subscribe(bus, &routes[i], NULL, &events->subscriptions[i]));
+  return SKY_OK;
 }
 
 SkyStatus delivery_events_start(DeliveryEvents *events, SkyBus *bus, DeliveryService *service) {
   const SkyEventRoute progress = events_DroneMissionProgressed_route(on_progress, service);
-  const SkyEventRoute position = events_DronePositionChanged_route(on_position, service);
   const SkyConsumerOptions options = {.stream = "DRONES",
                                       .durable = "delivery",
                                       .routes = &progress,
@@ -209,10 +225,8 @@ SkyStatus delivery_events_start(DeliveryEvents *events, SkyBus *bus, DeliverySer
                                       .workers = WORKERS,
                                       .ack_wait_ms = ACK_WAIT_MS,
                                       .max_deliver = MAX_DELIVER};
-  *events = (DeliveryEvents){.service = service, .bus = bus};
-  pthread_mutex_init(&events->mutex, NULL);
-  service->events = events;
-  SKY_TRY(sky_bus_subscribe(bus, &position, NULL, &events->positions));
+  *events = (DeliveryEvents){.service = service};
+  SKY_TRY(subscribe(events, bus));
   return sky_bus_consume(bus, &options, &events->progress);
 }
 
@@ -221,11 +235,7 @@ void delivery_events_stop(DeliveryEvents *events) {
     return;
   if (events->progress != NULL)
     sky_consumer_stop(events->progress, STOP_TIMEOUT_MS);
-  if (events->positions != NULL)
-    sky_subscription_close(events->positions);
-  for (size_t i = 0; i < DELIVERY_CHANGES; i++)
-    if (events->changes[i] != NULL)
-      sky_subscription_close(events->changes[i]);
-  pthread_mutex_destroy(&events->mutex);
+  for (size_t i = 0; i < DELIVERY_SUBSCRIPTIONS; i++)
+    sky_subscription_close(events->subscriptions[i]);
   *events = (DeliveryEvents){0};
 }

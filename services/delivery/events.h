@@ -8,18 +8,17 @@
 
 #include "delivery/handlers.h"
 
-enum { DELIVERY_CHANGES = 4 };
+enum { DELIVERY_SUBSCRIPTIONS = 7 };
 
 typedef struct DeliveryEvents {
   DeliveryService *service;
-  SkyBus *bus;
   SkyConsumer *progress;
-  SkySubscription *positions;
-  pthread_mutex_t mutex; /* guards changes */
-  SkySubscription *changes[DELIVERY_CHANGES];
+  SkySubscription *subscriptions[DELIVERY_SUBSCRIPTIONS]; /* positions and changes */
 } DeliveryEvents;
 
 SKY_MUST_USE SkyStatus delivery_events_start(DeliveryEvents *events, SkyBus *bus, DeliveryService *service);
-/* Hears of other replicas' changes from now on. */
-SKY_MUST_USE SkyStatus delivery_events_watch_others(DeliveryEvents *events);
 void delivery_events_stop(DeliveryEvents *events); /* safe on a zeroed one */
+
+/* Task, about every minute: forgets what nobody hears of any more, and loads what watchers may have missed, as the
+ * broker keeps no last values for us. user is the DeliveryService. */
+SKY_MUST_USE SkyStatus delivery_forget_quiet(void *user, const SkyContext *context);

@@ -14,7 +14,6 @@ typedef struct DeliveryService {
   DeliveryAggregate aggregate;
   Live *live;
   Tracking tracking;
-  struct DeliveryEvents *events;
 } DeliveryService;
 
 /* service must outlive the server. */

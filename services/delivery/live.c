@@ -26,7 +26,9 @@ typedef struct Entry {
   common_DeliveryStage stage;
   uint64_t version;
   int64_t log_version;
-  uint64_t updates; /* positions told since the last change of stage */
+  uint64_t updates;   /* positions told since the last change of stage */
+  bool heard;         /* of, since live_forget_quiet() looked last */
+  struct Entry *next; /* while that forgets it */
   bool picked_up;
   SkyPoint pickup, dropoff;
   bool has_position;
@@ -203,6 +205,7 @@ static Entry *entry_for(Live *live, const DeliveryDocument *document) {
   entry = calloc(1, sizeof(*entry));
   if (entry == NULL)
     return NULL;
+  entry->heard = true;
   snprintf(entry->id, sizeof(entry->id), "%s", document->id);
   SkyStatus status = sky_map_set(live->entries, sky_str(entry->id), entry, NULL);
   if (status == SKY_OK)
@@ -225,6 +228,7 @@ static void copy_reason(Entry *entry, const common_Reason *reason) {
 
 static void take_document(Entry *entry, const DeliveryDocument *document) {
   const delivery_Delivery *delivery = document->delivery;
+  entry->heard = true;
   const delivery_DeliveryStatus *status = delivery->status;
   entry->stage = status->stage;
   entry->version = status->version;
@@ -249,11 +253,15 @@ static void take_document(Entry *entry, const DeliveryDocument *document) {
   copy_reason(entry, delivery->reason);
 }
 
+static void forget(Live *live, Entry *entry) {
+  sky_map_remove(live->entries, sky_str(entry->id));
+  free(entry);
+}
+
 /* The delivery has ended: so do its streams. */
 static void end_entry(Live *live, Entry *entry) {
   end_watchers(live, entry, NULL);
-  sky_map_remove(live->entries, sky_str(entry->id));
-  free(entry);
+  forget(live, entry);
 }
 
 /* ---- interface ---- */
@@ -312,6 +320,7 @@ static double speed_of(const common_Motion *motion) {
 
 static void take_position(Live *live, Entry *entry, const events_DronePositionChanged *event, const EtaModel *model) {
   const int64_t time_ms = sky_timestamp_ms(event->occur_time);
+  entry->heard = true;
   if (event->location == NULL || time_ms < entry->position_ms)
     return;
   entry->has_position = true;
@@ -374,12 +383,45 @@ common_DeliveryStage live_stage(Live *live, const char *id) {
   return stage;
 }
 
-bool live_is_older(Live *live, const char *id, int64_t log_version) {
+bool live_changed_elsewhere(Live *live, const char *id, int64_t log_version) {
   pthread_mutex_lock(&live->mutex);
-  const Entry *entry = sky_map_get(live->entries, sky_str(id));
-  const bool older = entry != NULL && entry->log_version < log_version;
+  Entry *entry = sky_map_get(live->entries, sky_str(id));
+  const bool is_old = entry != NULL && entry->log_version < log_version;
+  const bool watched = is_old && entry->watchers != NULL;
+  if (is_old && !watched)
+    forget(live, entry);
   pthread_mutex_unlock(&live->mutex);
-  return older;
+  return watched;
+}
+
+static void forget_all(Live *live, Entry *entries) {
+  for (Entry *entry = entries, *next; entry != NULL; entry = next) {
+    next = entry->next;
+    forget(live, entry);
+  }
+}
+
+size_t live_forget_quiet(Live *live, char (*ret_watched)[SKY_UUID_TEXT_SIZE], size_t max) {
+  size_t cursor = 0, count = 0;
+  SkyStr key;
+  void *value;
+  Entry *quiet = NULL; /* forgotten after the walk: the map must stand still for it */
+  pthread_mutex_lock(&live->mutex);
+  while (sky_map_next(live->entries, &cursor, &key, &value)) {
+    Entry *entry = value;
+    if (entry->heard) {
+      entry->heard = false;
+    } else if (entry->watchers == NULL) {
+      entry->next = quiet;
+      quiet = entry;
+    } else if (count < max) { /* the turn of the others comes with later calls */
+      memcpy(ret_watched[count++], entry->id, sizeof(entry->id));
+      entry->heard = true;
+    }
+  }
+  forget_all(live, quiet);
+  pthread_mutex_unlock(&live->mutex);
+  return count;
 }
 
 SkyStatus live_overlay(Live *live, const char *id, delivery_DeliveryStatus *status, SkyArena *arena) {

@@ -38,8 +38,18 @@ void live_eta_told(Live *live, const char *id);
  * old news. */
 common_DeliveryStage live_stage(Live *live, const char *id);
 
-/* The delivery is known here, but not as its log was at that version. */
-bool live_is_older(Live *live, const char *id, int64_t log_version);
+/*
+ * Another replica has changed the delivery, whose log was then at that version. True: it is watched here, so it must be
+ * loaded for live_change(). What nobody watches is forgotten; the next position finds a stranger.
+ */
+bool live_changed_elsewhere(Live *live, const char *id, int64_t log_version);
+
+/*
+ * To be called now and then: forgets what has not been heard of since the last call, unless it is watched: then the end
+ * may have been missed, and it should be loaded for live_change(). Returns how many of those there are, at most max;
+ * the others come with later calls.
+ */
+size_t live_forget_quiet(Live *live, char (*ret_watched)[SKY_UUID_TEXT_SIZE], size_t max);
 
 /* Puts what is known into a stored status. Allocates in the arena. */
 SKY_MUST_USE SkyStatus live_overlay(Live *live, const char *id, delivery_DeliveryStatus *status, SkyArena *arena);

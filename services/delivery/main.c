@@ -4,7 +4,7 @@
 #include "delivery/events.h"
 #include "delivery/store.h"
 
-enum { SWEEP_PERIOD_MS = 1000, SWEEP_MIN_AGE_MS = 2000, START_TIMEOUT_MS = 10000 };
+enum { SWEEP_PERIOD_MS = 1000, SWEEP_MIN_AGE_MS = 2000, QUIET_PERIOD_MS = 60000, START_TIMEOUT_MS = 10000 };
 
 typedef struct Delivery {
   DeliveryService service;
@@ -37,6 +37,8 @@ static SkyStatus start(void *self, SkyService *service) {
       tracking_load(&delivery->service.tracking, sky_service_store(service), &context, sky_service_random(service)));
   SKY_TRY(delivery_events_start(&delivery->events, sky_service_bus(service), &delivery->service));
   SKY_TRY(sky_server_add(sky_service_server(service), delivery_service_bind(&delivery->service)));
+  SKY_TRY(sky_service_every(service, "forget what nobody hears of", QUIET_PERIOD_MS, delivery_forget_quiet,
+                            &delivery->service));
   return sky_service_every(service, "publish what was left unpublished", SWEEP_PERIOD_MS, sweep, delivery);
 }
 

@@ -1,4 +1,4 @@
-#include "delivery/events.h"
+#include "delivery/handlers.h"
 
 #include <stdio.h>
 
@@ -108,7 +108,6 @@ SkyStatus delivery_list(void *self, SkyCall *call, const delivery_ListDeliveries
 SkyStatus delivery_watch(void *self, SkyCall *call, const delivery_WatchDeliveryRequest *request) {
   DeliveryService *service = self;
   DeliveryDocument *document;
-  SKY_TRY(delivery_events_watch_others(service->events)); /* before it is read how things stand */
   SKY_TRY(load(service, call, request->id, &document));
   SkyStatus deferred = sky_call_defer(call);
   live_watch(service->live, call, document, request->last_event_id);

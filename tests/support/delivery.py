@@ -2,6 +2,7 @@
 
 import uuid
 from datetime import datetime, timezone
+from typing import Iterator
 
 from support.contracts import Client, decode, message
 from support.nats import Listener, publish
@@ -13,6 +14,7 @@ DROPOFF = {"latitude": 47.70, "longitude": -122.30}  # 11 km to the north
 
 class Deliveries:
     def __init__(self, folder):
+        self.folder = folder
         self.nats = nats_server(folder)
         self.program = service("delivery", self.nats, folder, SKY_LOG_LEVEL="warn")
         self.client = Client(f"127.0.0.1:{self.program.port}", "fabrikam.delivery.v1.DeliveryService")
@@ -22,6 +24,18 @@ class Deliveries:
         self.program.start()
         self.program.wait_ready()
         return self
+
+    def replica(self) -> Iterator[Client]:
+        """One more on the same store and broker, until the generator is closed."""
+        program = service("delivery", self.nats, self.folder, SKY_LOG_LEVEL="warn").start()
+        client = Client(f"127.0.0.1:{program.port}", "fabrikam.delivery.v1.DeliveryService")
+        try:
+            program.wait_ready()
+            yield client
+        finally:
+            client.close()
+            code = program.stop()
+            assert code == 0, program.log.read_text()[-3000:]
 
     def listen(self, event: str) -> Listener:
         return Listener(self.nats.port, f"fab.delivery.{event}.v1.>")

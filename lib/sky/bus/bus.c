@@ -42,7 +42,7 @@ static SkyStatus fill(SkyBus *bus, const SkyBusOptions *options) {
   make_inbox(bus->inbox);
   SKY_TRY(pending_init(&bus->pending, options->max_pending > 0 ? options->max_pending : DEFAULT_MAX_PENDING));
   SKY_TRY(measure_begin(bus, options->metrics));
-  return connection_options_create(bus, options->url, &bus->options);
+  return connection_options_create(bus, options, &bus->options);
 }
 
 static SkyStatus start_threads(SkyBus *bus) {

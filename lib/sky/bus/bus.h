@@ -45,6 +45,7 @@ typedef struct SkyBusOptions {
   int replicas;                   /* of streams that do not say; 0: 1 */
   const SkyStreamConfig *streams; /* created or updated once connected; must outlive the bus */
   size_t stream_count;
+  bool no_echo;        /* subscriptions do not get what this bus has published itself; consumers do */
   SkyMetrics *metrics; /* where the bus measures itself; NULL: nowhere. Must outlive it */
 } SkyBusOptions;
 

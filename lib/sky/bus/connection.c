@@ -142,7 +142,8 @@ static bool is_url(const char *url) {
   return colon > rest.data && sky_str_to_uint64(port_text, &port) && port > 0 && port < 65536;
 }
 
-SkyStatus connection_options_create(SkyBus *bus, const char *url, natsOptions **ret) {
+SkyStatus connection_options_create(SkyBus *bus, const SkyBusOptions *wanted, natsOptions **ret) {
+  const char *url = wanted->url;
   if (!is_url(url))
     return SKY_INVALID_ARGUMENT("'%s' is not the address of a NATS server (nats://host:port)", url);
   natsOptions *options = NULL;
@@ -159,6 +160,8 @@ SkyStatus connection_options_create(SkyBus *bus, const char *url, natsOptions **
     result = set_callbacks(options, bus);
   if (result == NATS_OK)
     result = set_limits(options);
+  if (result == NATS_OK)
+    result = natsOptions_SetNoEcho(options, wanted->no_echo);
   if (result != NATS_OK) {
     natsOptions_Destroy(options);
     return connection_error(result, "set up the NATS client");

@@ -74,14 +74,24 @@ static bool wait_for_room(Worker *worker) {
   return !is_stopping(worker);
 }
 
-static natsStatus ask(Worker *worker, natsConnection *connection) {
+static natsStatus request(const Worker *worker, natsConnection *connection, const char *pull) {
   const SkyConsumer *consumer = worker->consumer;
   char subject[SUBJECT_SIZE];
-  char body[80];
   snprintf(subject, sizeof(subject), "$JS.API.CONSUMER.MSG.NEXT.%s.%s", consumer->stream, consumer->durable);
-  int size = snprintf(body, sizeof(body), "{\"batch\":%d,\"expires\":%" PRId64 "}", worker->batch,
-                      (int64_t)PULL_EXPIRES_MS * SKY_NS_PER_MS);
-  return natsConnection_PublishRequest(connection, subject, worker->inbox, body, size);
+  return natsConnection_PublishRequest(connection, subject, worker->inbox, pull, (int)strlen(pull));
+}
+
+static natsStatus ask(const Worker *worker, natsConnection *connection) {
+  char pull[80];
+  snprintf(pull, sizeof(pull), "{\"batch\":%d,\"expires\":%" PRId64 "}", worker->batch,
+           (int64_t)PULL_EXPIRES_MS * SKY_NS_PER_MS);
+  return request(worker, connection, pull);
+}
+
+/* A pull that does not wait is answered at once, whatever there is or is not: so the open one need not run out. A word
+ * to ourselves would not do, as the connection may be without echo. */
+static void wake(const Worker *worker, natsConnection *connection) {
+  request(worker, connection, "{\"batch\":1,\"no_wait\":true}"); /* without a connection nothing is open either */
 }
 
 static void adapt_batch(Worker *worker, int64_t took_ns) {
@@ -121,7 +131,7 @@ static void take(Worker *worker, natsConnection *connection, natsMsg *message, i
   adapt_batch(worker, now_ns() - begun_ns);
 }
 
-typedef enum Word { WORD_MESSAGE, WORD_WAKE, WORD_END, WORD_WRONG } Word;
+typedef enum Word { WORD_MESSAGE, WORD_END, WORD_WRONG } Word;
 
 /* What the broker sent: a message, the end of the pull (404, 408, 409 about limits), or that something is wrong (503,
  * other 409). */
@@ -131,7 +141,7 @@ static Word word_of(natsMsg *message) {
     return WORD_MESSAGE;
   const char *code = NULL;
   if (natsMsgHeader_Get(message, "Status", &code) != NATS_OK)
-    return WORD_WAKE;
+    return WORD_WRONG;
   if (strcmp(code, "404") == 0 || strcmp(code, "408") == 0 || strcmp(code, "100") == 0)
     return WORD_END;
   const char *text = NULL;
@@ -161,8 +171,7 @@ static bool pull(Worker *worker, natsConnection *connection) {
       continue;
     }
     natsMsg_Destroy(message);
-    if (word != WORD_WAKE)
-      return word == WORD_END;
+    return word == WORD_END;
   }
   return true;
 }
@@ -221,7 +230,7 @@ static void *run(void *user) {
 void consumer_wake(SkyConsumer *consumer) {
   natsConnection *connection = connection_last(consumer->bus);
   for (size_t i = 0; connection != NULL && i < consumer->worker_count; i++)
-    natsConnection_Publish(connection, consumer->workers[i].inbox, NULL, 0);
+    wake(&consumer->workers[i], connection);
   pthread_mutex_lock(&consumer->bus->mutex);
   pthread_cond_broadcast(&consumer->bus->changed);
   pthread_mutex_unlock(&consumer->bus->mutex);

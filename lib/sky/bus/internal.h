@@ -105,7 +105,7 @@ static inline int64_t now_ns(void) {
 void bus_unref(SkyBus *bus);
 
 /* ---- connection.c ---- */
-SKY_MUST_USE SkyStatus connection_options_create(SkyBus *bus, const char *url, natsOptions **ret);
+SKY_MUST_USE SkyStatus connection_options_create(SkyBus *bus, const SkyBusOptions *wanted, natsOptions **ret);
 void *connection_keep(void *bus);      /* the keeper's thread */
 void *connection_keep_time(void *bus); /* the timekeeper's thread */
 /* Asks the keeper to look at once. */

@@ -78,6 +78,7 @@ static SkyStatus open_bus(SkyService *service) {
                                  .streams = definition->streams,
                                  .stream_count = definition->stream_count,
                                  .replicas = (int)service->settings.nats_replicas,
+                                 .no_echo = true, /* a process knows what it has done itself */
                                  .metrics = service->metrics};
   SkyStatus status = sky_bus_connect(&options, &service->bus);
   return status == SKY_OK ? SKY_OK : sky_status_annotate(status, "--nats-url (SKY_NATS_URL): ");

@@ -60,13 +60,20 @@ void expect(SkyCode code, SkyStatus status) {
 }
 
 void connect_bus(void) {
+  bus = connect_one(false);
+}
+
+SkyBus *connect_one(bool no_echo) {
   const SkyBusOptions options = {
       .url = server.url,
       .service_name = "tester",
       .streams = streams,
       .stream_count = sizeof(streams) / sizeof(streams[0]),
+      .no_echo = no_echo,
   };
-  must(sky_bus_connect(&options, &bus));
+  SkyBus *connected = NULL;
+  must(sky_bus_connect(&options, &connected));
+  return connected;
 }
 
 void wait_ready(void) {

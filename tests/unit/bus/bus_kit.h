@@ -26,6 +26,7 @@ void start_all(void);   /* server and a bus that is ready */
 void stop_all(void);    /* closes the bus, ends the server */
 void connect_bus(void); /* a bus that may not be ready yet; with short publish timeout */
 void wait_ready(void);
+SkyBus *connect_one(bool no_echo); /* another bus, the caller's to close */
 
 /* Publishes with this id (and aggregate "t<number % 10>"). */
 SKY_MUST_USE SkyStatus publish(const SkyEventType *type, const char *id, int64_t number, const char *text);

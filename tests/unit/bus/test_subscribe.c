@@ -112,6 +112,38 @@ START_TEST(closing_the_bus_closes_its_subscriptions) {
 }
 END_TEST
 
+/* With messages that are counted: 1 of its own, 2 of another's. */
+START_TEST(without_echo_a_bus_hears_others_and_not_itself) {
+  SkyBus *other = bus;
+  bus = connect_one(true);
+  wait_ready();
+  SkySubscription *subscription = subscribe(&route, NULL);
+  must(publish(&position_type, "p", 1, "x"));
+  must(publish_raw("test.jobs.a.1", NULL, SKY_STR("a round trip"), NULL));
+  SkyBus *own = bus;
+  bus = other;
+  must(publish(&position_type, "p", 2, "x"));
+  SKY_CHECK_EVENTUALLY(recorder_seen(&recorder, 2) == 1);
+  ck_assert_uint_eq(recorder_seen(&recorder, 1), 0);
+  sky_subscription_close(subscription);
+  sky_bus_close(own, 5000);
+}
+END_TEST
+
+START_TEST(without_echo_a_consumer_gets_what_its_bus_has_published) {
+  SkyBus *other = bus;
+  bus = connect_one(true);
+  wait_ready();
+  const SkyEventRoute jobs = recorder_route(&recorder, &happened_type);
+  SkyConsumer *consumer = consume(&jobs, (SkyConsumerOptions){0});
+  must(publish(&happened_type, "own", 1, "x"));
+  SKY_CHECK_EVENTUALLY(recorder_seen(&recorder, 1) == 1);
+  sky_consumer_stop(consumer, 5000);
+  sky_bus_close(bus, 5000);
+  bus = other;
+}
+END_TEST
+
 START_TEST(an_id_with_wildcards_is_refused) {
   SkySubscription *subscription = NULL;
   expect(SKY_CODE_INVALID_ARGUMENT, sky_bus_subscribe(bus, &route, "*", &subscription));
@@ -123,4 +155,5 @@ SKY_CHECK_MAIN_WITH("bus/subscribe", setup, stop_all, every_subscriber_gets_ever
                     a_subscription_to_one_aggregate_gets_only_that, after_closing_no_handler_runs,
                     a_handler_may_close_its_own_subscription, a_slow_subscriber_loses_the_oldest_and_gets_the_newest,
                     subscriptions_survive_a_restart_of_the_server, closing_the_bus_closes_its_subscriptions,
-                    an_id_with_wildcards_is_refused)
+                    without_echo_a_bus_hears_others_and_not_itself,
+                    without_echo_a_consumer_gets_what_its_bus_has_published, an_id_with_wildcards_is_refused)
