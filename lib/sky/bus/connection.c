@@ -272,7 +272,7 @@ static void ensure_consumers(SkyBus *bus) {
       continue;
     }
     consumer->looked_ns = 0;
-    consumer->swept_floor = 0;
+    consumer->swept = consumer->sweep_until = 0;
     SkyStatus status = durable_ensure(consumer, PROBE_TIMEOUT_MS);
     if (status == SKY_OK) {
       atomic_store(&consumer->ensured, true);

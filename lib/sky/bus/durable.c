@@ -12,7 +12,8 @@
 #include <string.h>
 
 static const int64_t STUCK_MARGIN_MS = 10000;
-static const int64_t SWEEP_MARGIN_MS = 2000;
+
+enum { SWEEP_MS = 200 }; /* at a time: the keeper has other things to look after */
 
 /* Longer than any pause between two deliveries: that of a message nobody settles, and that of one given back. */
 static int64_t longest_pause_ns(const SkyConsumer *consumer) {
@@ -67,7 +68,10 @@ SkyStatus durable_ensure(SkyConsumer *consumer, int64_t wait_ms) {
   if (result == NATS_OK || result == NATS_NOT_FOUND)
     result = js_AddConsumer(NULL, js_of(consumer), consumer->stream, &config, &options, &code);
   jsConsumerInfo_Destroy(info);
-  return result == NATS_OK ? SKY_OK : consumer_error(result, code, consumer);
+  if (result != NATS_OK)
+    return consumer_error(result, code, consumer);
+  consumer->resume_after = 0; /* of this stream: one that is made anew with it has other numbers */
+  return SKY_OK;
 }
 
 static bool is_same(const Progress *a, const Progress *b) {
@@ -75,39 +79,68 @@ static bool is_same(const Progress *a, const Progress *b) {
          a->redelivered == b->redelivered;
 }
 
-/* Whether the other consumers of the stream have acknowledged all they were given. */
-static bool others_are_through(const SkyConsumer *consumer, int64_t wait_ms) {
+/* The first message that stands in the stream from a sequence on; NULL when there is none, or nobody says (*ret_known).
+ * One of any subject: asked for some subjects, nats-server 2.9 passes over messages whose neighbours were removed. */
+static natsMsg *find_next(const SkyConsumer *consumer, uint64_t sequence, int64_t wait_ms, bool *ret_known) {
   jsOptions options = with_wait(wait_ms);
-  jsConsumerInfoList *list = NULL;
-  if (js_Consumers(&list, js_of(consumer), consumer->stream, &options, NULL) != NATS_OK)
+  jsDirectGetMsgOptions what;
+  jsDirectGetMsgOptions_Init(&what);
+  what.Sequence = sequence;
+  what.NextBySubject = ">";
+  natsMsg *message = NULL;
+  natsStatus result = js_DirectGetMsg(&message, js_of(consumer), consumer->stream, &options, &what);
+  *ret_known = result == NATS_OK || result == NATS_NOT_FOUND;
+  return message;
+}
+
+/* Whether a subject is one of those a filter names ('*': one token, '>': one or more). */
+static bool is_matched(const char *filter, const char *subject) {
+  for (; *filter != '\0' && *filter != '>'; filter++) {
+    if (*filter == '*')
+      subject += strcspn(subject, ".");
+    else if (*filter != *subject++)
+      return false;
+  }
+  return *filter == '>' ? *subject != '\0' : *subject == '\0';
+}
+
+/* Goes one message further; false when that was the last one, or has to wait. */
+static bool sweep_next(SkyConsumer *consumer, uint64_t until, int64_t wait_ms) {
+  bool known = false;
+  natsMsg *message = find_next(consumer, consumer->swept + 1, wait_ms, &known);
+  const uint64_t sequence = message == NULL ? 0 : natsMsg_GetSequence(message);
+  const bool ours = message != NULL && is_matched(consumer->filter, natsMsg_GetSubject(message));
+  natsMsg_Destroy(message);
+  if (sequence == 0 || sequence > until) {
+    consumer->swept = known ? until : consumer->swept;
     return false;
-  bool through = true;
-  for (int i = 0; i < list->Count; i++)
-    through = through && (list->List[i]->NumAckPending == 0 || strcmp(list->List[i]->Name, consumer->durable) == 0);
-  jsConsumerInfoList_Destroy(list);
-  return through;
+  }
+  jsOptions options = with_wait(wait_ms);
+  if (ours && js_DeleteMsg(js_of(consumer), consumer->stream, sequence, &options, NULL) != NATS_OK)
+    return false; /* another replica was quicker, perhaps: looked for again next time */
+  consumer->swept = sequence;
+  return true;
 }
 
 /*
- * What lies below the acknowledged floor of a work queue's only reader can go. But a purge, even of one subject below
- * one sequence, makes nats-server 2.9 forget what any consumer of the stream has not acknowledged: what a killed
- * process held would never be delivered again. So it waits until nothing has moved for longer than it takes to deliver
- * again.
+ * What a restarted broker has forgotten to remove lies below the acknowledged floor of the work queue's only reader,
+ * and below what had been delivered when it came back. It goes one by one, not by a purge: even that of one subject
+ * below one sequence makes nats-server 2.9 forget all that the consumer was given and has not acknowledged (its
+ * consumer.purge() drops the whole table), and it is never delivered again. To remove a message touches what is
+ * unacknowledged only if it is that message, and below the floor nothing is.
  */
 static void sweep(SkyConsumer *consumer, const Progress *now, int64_t wait_ms) {
-  if (!is_same(&consumer->quiet, now)) {
-    consumer->quiet = *now;
+  if (!consumer->is_work_queue)
     return;
-  }
-  int64_t quiet_ms = (now->since_ns - consumer->quiet.since_ns) / SKY_NS_PER_MS;
-  if (!consumer->is_work_queue || now->floor == 0 || now->floor == consumer->swept_floor ||
-      quiet_ms < consumer->ack_wait_ms + SWEEP_MARGIN_MS || !others_are_through(consumer, wait_ms))
-    return;
-  jsOptions options = with_wait(wait_ms);
-  options.Stream.Purge.Subject = consumer->filter;
-  options.Stream.Purge.Sequence = now->floor + 1; /* up to, not including */
-  if (js_PurgeStream(js_of(consumer), consumer->stream, &options, NULL) == NATS_OK)
-    consumer->swept_floor = now->floor;
+  if (consumer->sweep_until == 0)
+    consumer->sweep_until = now->delivered_stream;
+  const uint64_t until = now->floor < consumer->sweep_until ? now->floor : consumer->sweep_until;
+  const int64_t until_ns = now_ns() + (int64_t)SWEEP_MS * SKY_NS_PER_MS;
+  while (consumer->swept < until && sweep_next(consumer, until, wait_ms))
+    if (now_ns() > until_ns) {
+      consumer->looked_ns = 0; /* goes on with the next probe, which must not wait */
+      return;
+    }
 }
 
 static bool is_idle(SkyConsumer *consumer) {
@@ -140,8 +173,8 @@ static void make_anew(SkyConsumer *consumer, uint64_t floor, int64_t wait_ms) {
   jsOptions options = with_wait(wait_ms);
   consumer->resume_after = floor;
   consumer->progress = (Progress){.floor = 0};
-  if (js_DeleteConsumer(js_of(consumer), consumer->stream, consumer->durable, &options, NULL) == NATS_OK)
-    atomic_store(&consumer->ensured, false);
+  (void)js_DeleteConsumer(js_of(consumer), consumer->stream, consumer->durable, &options, NULL);
+  atomic_store(&consumer->ensured, false); /* whatever came of it: durable_ensure() finds it or makes it */
 }
 
 void durable_look_after(SkyConsumer *consumer, int64_t wait_ms) {

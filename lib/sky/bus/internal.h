@@ -170,10 +170,10 @@ struct SkyConsumer {
   atomic_bool ensured;    /* the broker has it, on this connection */
   atomic_bool stopping;
   /* keeper's thread: */
-  int64_t looked_ns;     /* when it was last looked after */
-  uint64_t swept_floor;  /* up to where the stream was cleaned */
-  Progress quiet;        /* since when nothing has moved */
-  uint64_t resume_after; /* where it begins when it is made anew; 0: at the beginning */
+  int64_t looked_ns;     /* when it was last looked after; 0: to be done with the next probe */
+  uint64_t swept;        /* up to where the stream was cleaned since it is ensured */
+  uint64_t sweep_until;  /* up to where that has to be done; 0: not known yet */
+  uint64_t resume_after; /* where it begins when it is made next; 0: at the beginning */
   Progress progress;
   atomic_uint references;
   SkyIncoming *spare; /* bus->mutex */

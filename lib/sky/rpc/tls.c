@@ -7,6 +7,7 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,6 +23,7 @@ struct SkyTls {
 
   pthread_mutex_t lock; /* guards what follows */
   SkyTlsStamp stamps[SKY_TLS_FILES];
+  bool fits; /* the files of these stamps are those we have */
   SkyTlsFiles files;
   uint64_t version; /* of files; counts from 1 */
   int64_t looked_ns;
@@ -38,12 +40,13 @@ static SkyStatus read_files(const SkyTls *tls, SkyTlsFiles *ret) {
 }
 
 /* Takes the files when they fit together, else keeps what we have. With the lock held. */
-static void reload(SkyTls *tls) {
+static void reload(SkyTls *tls, bool changed) {
   SkyTlsFiles files;
   SkyStatus status = read_files(tls, &files);
   snprintf(tls->state.error, sizeof(tls->state.error), "%s", sky_status_message(status));
-  if (status != SKY_OK) {
-    tls->state.failures++;
+  tls->fits = status == SKY_OK;
+  if (!tls->fits) {
+    tls->state.failures += changed;
     sky_tls_files_finish(&files);
     sky_status_free(status);
     return;
@@ -56,8 +59,9 @@ static void reload(SkyTls *tls) {
 }
 
 /*
- * The stamps are taken before the files are read, so a file that is replaced in between is seen as changed next time;
- * and files that did not fit are tried again only when one of them has changed.
+ * The stamps are taken before the files are read, so a file that is replaced in between is seen as changed next time.
+ * Files that did not fit are tried again: they may be valid from a moment ahead of our clock, or descriptors had run
+ * out.
  */
 static void look(SkyTls *tls) {
   const int64_t now_ns = sky_clock_monotonic_ns(tls->clock);
@@ -66,10 +70,11 @@ static void look(SkyTls *tls) {
   SkyTlsStamp stamps[SKY_TLS_FILES];
   tls->looked_ns = now_ns;
   sky_tls_files_stamp(paths_of(tls), stamps);
-  if (memcmp(stamps, tls->stamps, sizeof(stamps)) == 0)
+  const bool changed = memcmp(stamps, tls->stamps, sizeof(stamps)) != 0;
+  if (!changed && tls->fits)
     return;
   memcpy(tls->stamps, stamps, sizeof(stamps));
-  reload(tls);
+  reload(tls, changed);
 }
 
 /* --- life --- */
@@ -90,6 +95,7 @@ static SkyStatus load_first(SkyTls *tls, const SkyTlsOptions *options) {
   tls->looked_ns = sky_clock_monotonic_ns(tls->clock);
   sky_tls_files_stamp(paths_of(tls), tls->stamps);
   SKY_TRY(read_files(tls, &tls->files));
+  tls->fits = true;
   tls->version = 1;
   tls->state.expires_unix_s = tls->files.expires_unix_s;
   return SKY_OK;

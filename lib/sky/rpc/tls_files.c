@@ -117,12 +117,35 @@ static SkyStatus check_identity(SkyTlsFiles *files, const char *const paths[SKY_
   return status;
 }
 
+/* Whether reading certificates ended because there is no other, not because one cannot be read. */
+static bool is_at_end(void) {
+  const unsigned long error = ERR_peek_last_error();
+  return ERR_GET_LIB(error) == ERR_LIB_PEM && ERR_GET_REASON(error) == PEM_R_NO_START_LINE;
+}
+
+/* All must be readable and one be valid now: bundles hold the next authority, and the last, for a while. */
+static SkyStatus check_authorities(BIO *bio, const char *path, int64_t now_unix_s) {
+  SkyStatus invalid = SKY_OK; /* what is wrong with the last one */
+  size_t count = 0, valid = 0;
+  for (X509 *certificate; (certificate = PEM_read_bio_X509(bio, NULL, no_passphrase, NULL)) != NULL; count++) {
+    sky_status_free(invalid);
+    invalid = check_dates(certificate, path, now_unix_s);
+    valid += invalid == SKY_OK;
+    X509_free(certificate);
+  }
+  const bool unreadable = count == 0 || !is_at_end();
+  if (!unreadable && valid == 0)
+    return invalid;
+  sky_status_free(invalid);
+  return unreadable ? SKY_INVALID_ARGUMENT("%s holds no certificate in PEM, or one that cannot be read", path) : SKY_OK;
+}
+
 static SkyStatus check_ca(const SkyTlsFiles *files, const char *path, int64_t now_unix_s) {
-  X509 *certificate = parse_certificate(&files->text[SKY_TLS_CA]);
-  if (certificate == NULL)
-    return SKY_INVALID_ARGUMENT("%s holds no certificate in PEM", path);
-  const SkyStatus status = check_dates(certificate, path, now_unix_s);
-  X509_free(certificate);
+  BIO *bio = bio_of(&files->text[SKY_TLS_CA]);
+  if (bio == NULL)
+    return sky_status_no_memory();
+  const SkyStatus status = check_authorities(bio, path, now_unix_s);
+  BIO_free(bio);
   return status;
 }
 

@@ -199,15 +199,29 @@ void remove_message(const char *stream, uint64_t sequence) {
   natsConnection_Destroy(connection);
 }
 
-int64_t unacknowledged(const char *stream, const char *durable) {
+typedef struct Counts {
+  int64_t unacknowledged, undelivered;
+} Counts;
+
+static Counts counts_of(const char *stream, const char *durable) {
   jsCtx *js = NULL;
   natsConnection *connection = outside(&js);
   jsConsumerInfo *info = NULL;
-  int64_t count = js_GetConsumerInfo(&info, js, stream, durable, NULL, NULL) == NATS_OK ? info->NumAckPending : -1;
+  Counts counts = {-1, -1};
+  if (js_GetConsumerInfo(&info, js, stream, durable, NULL, NULL) == NATS_OK)
+    counts = (Counts){info->NumAckPending, (int64_t)info->NumPending};
   jsConsumerInfo_Destroy(info);
   jsCtx_Destroy(js);
   natsConnection_Destroy(connection);
-  return count;
+  return counts;
+}
+
+int64_t unacknowledged(const char *stream, const char *durable) {
+  return counts_of(stream, durable).unacknowledged;
+}
+
+int64_t undelivered(const char *stream, const char *durable) {
+  return counts_of(stream, durable).undelivered;
 }
 
 const char *last_header(const char *stream, const char *subject, const char *key) {

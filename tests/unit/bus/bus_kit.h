@@ -60,5 +60,7 @@ void remove_message(const char *stream, uint64_t sequence);
 /* Messages of a consumer that are delivered and not acknowledged, as the broker sees it; -1 when there is no such
  * consumer. */
 int64_t unacknowledged(const char *stream, const char *durable);
+/* Those it has yet to deliver for the first time; -1 likewise. */
+int64_t undelivered(const char *stream, const char *durable);
 /* A header of the last message of a subject ("" when it has none); fails when there is no message. */
 const char *last_header(const char *stream, const char *subject, const char *key);

@@ -59,12 +59,20 @@ void nats_server_start(NatsServer *server) {
   SKY_CHECK_EVENTUALLY(accepts(server->port));
 }
 
-void nats_server_kill(NatsServer *server) {
+static void end(NatsServer *server, int by_signal) {
   if (server->pid == 0)
     return;
-  kill(server->pid, SIGKILL);
+  kill(server->pid, by_signal);
   waitpid(server->pid, NULL, 0);
   server->pid = 0;
+}
+
+void nats_server_kill(NatsServer *server) {
+  end(server, SIGKILL);
+}
+
+void nats_server_stop(NatsServer *server) {
+  end(server, SIGTERM);
 }
 
 void nats_server_pause(NatsServer *server) {
@@ -77,10 +85,24 @@ void nats_server_resume(NatsServer *server) {
   kill(server->pid, SIGCONT);
 }
 
+/* A shell command about the directory, and perhaps a stream in it. */
+static void run(const NatsServer *server, const char *command, const char *stream) {
+  char line[512];
+  snprintf(line, sizeof(line), "cd '%s' && messages='jetstream/$G/streams/%s/msgs' && %s", server->directory, stream,
+           command);
+  ck_assert_int_eq(system(line), 0);
+}
+
 void nats_server_wipe(NatsServer *server) {
-  char command[128];
-  snprintf(command, sizeof(command), "rm -rf '%s'/jetstream", server->directory);
-  ck_assert_int_eq(system(command), 0);
+  run(server, "rm -rf jetstream saved", "");
+}
+
+void nats_server_save(NatsServer *server, const char *stream) {
+  run(server, "rm -rf saved && cp -a \"$messages\" saved", stream);
+}
+
+void nats_server_restore(NatsServer *server, const char *stream) {
+  run(server, "rm -rf \"$messages\" && cp -a saved \"$messages\"", stream);
 }
 
 void nats_server_finish(NatsServer *server) {

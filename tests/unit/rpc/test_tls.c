@@ -308,6 +308,55 @@ START_TEST(a_server_goes_on_with_its_old_files_until_the_new_ones_fit) {
 }
 END_TEST
 
+START_TEST(a_certificate_that_comes_too_early_is_taken_when_its_time_has_come) {
+  SkyManualClock clock;
+  SkyTls *tls = NULL;
+  sky_manual_clock_init(&clock, sky_clock_wall_ms(sky_clock_system_borrow()));
+  const SkyTlsOptions options = {
+      .certificate = in_folder("stray.crt"), .key = in_folder("stray.key"), .clock = &clock.clock};
+  issue(ours, "stray", (CertificateOptions){.common_name = "first"});
+  ck_assert_ptr_null(sky_tls_create(&options, &tls));
+  issue(ours, "stray", (CertificateOptions){.common_name = "second", .valid_from_s = 60, .valid_until_s = 7200});
+  for (int s = 0; s < 3; s++) {
+    sky_manual_clock_advance_ms(&clock, 1000);
+    ck_assert_uint_eq(sky_tls_state(tls).failures, 1); /* one change of the files, however often they are tried */
+    ck_assert_uint_eq(sky_tls_state(tls).reloads, 0);
+  }
+  sky_manual_clock_advance_ms(&clock, 100000);
+  ck_assert_uint_eq(sky_tls_state(tls).reloads, 1);
+  ck_assert_str_eq(sky_tls_state(tls).error, "");
+  sky_manual_clock_advance_ms(&clock, 2000); /* taken once */
+  ck_assert_uint_eq(sky_tls_state(tls).reloads, 1);
+  sky_tls_unref(tls);
+}
+END_TEST
+
+static void append_file(const char *to, const char *from) {
+  FILE *source = fopen(from, "r"), *target = fopen(to, "a");
+  ck_assert(source != NULL && target != NULL);
+  for (int character; (character = fgetc(source)) != EOF;)
+    fputc(character, target);
+  fclose(source);
+  fclose(target);
+}
+
+START_TEST(of_several_authorities_one_must_be_valid_and_all_readable) {
+  const char *bundle = in_folder("junk.pem");
+  issue(ours, "stray", (CertificateOptions){.common_name = "old", .valid_from_s = -7200, .valid_until_s = -60});
+  append_file(bundle, in_folder("stray.crt"));
+  expect_error((SkyTlsOptions){.ca = bundle}, SKY_CODE_FAILED_PRECONDITION, "expired at 2");
+  append_file(bundle, in_folder("ca.crt"));
+  server_tls = tls_of("server", "junk.pem");
+  client_tls = tls_of("client", "junk.pem");
+  start_server(NULL, (SkyServerOptions){.tls = server_tls});
+  start_client((SkyClientOptions){.tls = client_tls});
+  FILE *file = fopen(bundle, "a");
+  fputs("-----BEGIN CERTIFICATE-----\njunk\n", file);
+  fclose(file);
+  expect_error((SkyTlsOptions){.ca = bundle}, SKY_CODE_INVALID_ARGUMENT, "junk.pem");
+}
+END_TEST
+
 static bool is_known_as(const char *name) {
   Sky__Test__V1__Echo *response = NULL;
   ck_assert_ptr_null(call_method(ECHO_INLINE, NULL, "who", &response));
@@ -328,4 +377,6 @@ SKY_CHECK_MAIN_WITH("rpc/tls", setup_files, teardown_files, a_client_checks_the_
                     what_is_wrong_with_files_is_said_with_their_names, dates_are_checked, each_side_needs_its_files,
                     new_connections_get_the_new_certificate_while_old_calls_go_on,
                     a_server_goes_on_with_its_old_files_until_the_new_ones_fit,
+                    a_certificate_that_comes_too_early_is_taken_when_its_time_has_come,
+                    of_several_authorities_one_must_be_valid_and_all_readable,
                     a_client_shows_its_new_certificate_on_its_next_connection)
