@@ -81,17 +81,22 @@ static SkyStatus visit(void *user, const SkyLogged *logged) {
   return delivery_fold(folding->document, logged, folding->arena);
 }
 
+DeliveryDocument *delivery_document_create(const char *id, SkyArena *arena) {
+  DeliveryDocument *document = delivery_store_DeliveryDocument_create(arena);
+  if (document != NULL)
+    document->id = sky_arena_strndup(arena, id, sky_str(id).size);
+  return document == NULL || document->id == NULL ? NULL : document;
+}
+
 static SkyStatus read_model(DeliveryAggregate *aggregate, const SkyContext *context, const char *id, SkyArena *arena,
                             DeliveryDocument **ret, int64_t *ret_stored) {
   ProtobufCMessage *message = NULL;
   *ret_stored = 0;
   SkyStatus status = sky_store_get(aggregate->store, context, &delivery_documents, id, arena, &message, ret_stored);
   if (sky_status_take(&status, SKY_CODE_NOT_FOUND)) {
-    message = (ProtobufCMessage *)delivery_store_DeliveryDocument_create(arena);
-    char *copy = sky_arena_strndup(arena, id, sky_str(id).size);
-    if (message == NULL || copy == NULL)
+    message = (ProtobufCMessage *)delivery_document_create(id, arena);
+    if (message == NULL)
       return sky_status_no_memory();
-    ((DeliveryDocument *)message)->id = copy;
   }
   SKY_TRY(status);
   *ret = (DeliveryDocument *)message;

@@ -50,6 +50,9 @@ EtaModel delivery_aggregate_eta(DeliveryAggregate *aggregate);
 SKY_MUST_USE SkyStatus delivery_load(DeliveryAggregate *aggregate, const SkyContext *context, const char *id,
                                      SkyArena *arena, DeliveryDocument **ret);
 
+/* That of a delivery that there is not; NULL without memory. */
+DeliveryDocument *delivery_document_create(const char *id, SkyArena *arena);
+
 /*
  * The same for who makes changes: document->delivery is NULL when there is none. *ret_stored is the version of the read
  * model's document, 0 when there is none, *ret_projected the version of the log that it has. Blocks.
@@ -86,6 +89,10 @@ typedef struct DeliveryChange {
 
 /* Decides and appends, soon. RESOURCE_EXHAUSTED: not taken, and done is not called. Does not block. */
 SKY_MUST_USE SkyStatus delivery_change(DeliveryAggregate *aggregate, DeliveryChange *change);
+
+/* delivery_progress() of a DeliveryProgress. */
+SKY_MUST_USE SkyStatus delivery_decide_progress(const void *progress, const DeliveryDocument *document,
+                                                const DeliveryWork *work, DeliveryDecision *ret);
 
 SKY_MUST_USE SkyStatus delivery_changes_start(DeliveryAggregate *aggregate);
 

@@ -2,7 +2,8 @@
  * Changes: what is asked of deliveries, decided on their folds and appended, all that waits in one commit.
  *
  * An answer that needs no append (an error, or nothing to do) is given on a fold that was just read, because one from
- * memory may be old; an append finds that out by itself.
+ * memory may be old; an append finds that out by itself. So a delivery that may begin is taken for new when memory does
+ * not know it: mostly it is, and many of them would each wait for their reads one after the other.
  */
 #include <sky/codec/message.h>
 #include <sky/service/resource.h>
@@ -36,6 +37,25 @@ static SkyStatus read_fold(DeliveryAggregate *aggregate, const DeliveryChange *c
   return SKY_OK;
 }
 
+/* A fold of nothing yet, in the table. NULL without memory. */
+static DeliveryFold *begin_fold(DeliveryAggregate *aggregate, const char *id) {
+  DeliveryFold *fold = folds_new();
+  if (fold == NULL)
+    return NULL;
+  fold->document = delivery_document_create(id, &fold->arena);
+  if (fold->document == NULL) {
+    folds_free(fold);
+    return NULL;
+  }
+  return folds_add(aggregate->folds, fold) ? fold : NULL;
+}
+
+/* What memory says of it; NULL when it says nothing. */
+static DeliveryFold *remember(DeliveryAggregate *aggregate, const DeliveryChange *change) {
+  DeliveryFold *fold = folds_get(aggregate->folds, change->id);
+  return fold == NULL && change->may_begin && change->tries == 0 ? begin_fold(aggregate, change->id) : fold;
+}
+
 static SkyStatus decide_on(DeliveryAggregate *aggregate, DeliveryChange *change) {
   const EtaModel eta = delivery_aggregate_eta(aggregate);
   const DeliveryWork work = {change->arena, aggregate->random, sky_clock_wall_ms(aggregate->clock), &eta};
@@ -53,9 +73,9 @@ static void forget(DeliveryAggregate *aggregate, DeliveryFold *fold) {
 /* False when another change of the same delivery is being appended: later. */
 static bool decide(DeliveryAggregate *aggregate, DeliveryChange *change, SkyStatus *ret) {
   *ret = sky_context_check(change->context);
-  change->fold = folds_get(aggregate->folds, change->id);
   if (*ret != SKY_OK)
     return true;
+  change->fold = remember(aggregate, change);
   if (change->fold != NULL && change->fold->busy)
     return false;
   if (change->fold != NULL) {
@@ -184,6 +204,11 @@ static void work(void *self, SkyBatchJob *const *jobs, size_t count) {
 }
 
 /* ---- interface ---- */
+
+SkyStatus delivery_decide_progress(const void *progress, const DeliveryDocument *document, const DeliveryWork *work,
+                                   DeliveryDecision *ret) {
+  return delivery_progress(document, progress, work, ret);
+}
 
 SkyStatus delivery_change(DeliveryAggregate *aggregate, DeliveryChange *change) {
   return sky_batch_add(aggregate->changes, &change->job);

@@ -17,8 +17,7 @@ EtaEstimate eta_estimate(const EtaModel *model, const EtaInput *input) {
   const double to_pickup_m = input->picked_up ? 0 : sky_geo_distance_m(input->drone, input->pickup);
   const double to_dropoff_m = sky_geo_distance_m(input->picked_up ? input->drone : input->pickup, input->dropoff);
   const double remaining_m = to_pickup_m + to_dropoff_m;
-  EtaEstimate estimate = {.remaining_m = remaining_m,
-                          .dropoff_ms = input->now_ms + (int64_t)(remaining_m / speed * factor * SKY_MS_PER_S)};
+  EtaEstimate estimate = {.remaining_m = remaining_m};
   if (!input->picked_up)
     estimate.pickup_ms = input->now_ms + (int64_t)(to_pickup_m / speed * factor * SKY_MS_PER_S);
   estimate.dropoff_ms = input->now_ms + (int64_t)(remaining_m / speed * factor * SKY_MS_PER_S);

@@ -30,11 +30,6 @@ typedef struct News {
   SkyIncoming *incoming;
 } News;
 
-static SkyStatus decide(const void *progress, const DeliveryDocument *document, const DeliveryWork *work,
-                        DeliveryDecision *ret) {
-  return delivery_progress(document, progress, work, ret);
-}
-
 static void on_changed(void *user, SkyStatus status, const DeliveryDocument *document, bool changed) {
   const News *news = user;
   if (sky_status_take(&status, SKY_CODE_NOT_FOUND) &&
@@ -61,7 +56,7 @@ static SkyStatus on_progress(void *self, SkyIncoming *incoming, const events_Dro
                  .service = service,
                  .incoming = incoming};
   news->change = (DeliveryChange){.id = event->delivery_id,
-                                  .decide = decide,
+                                  .decide = delivery_decide_progress,
                                   .request = &news->progress,
                                   .context = sky_incoming_context(incoming),
                                   .arena = arena,

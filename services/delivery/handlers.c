@@ -107,11 +107,6 @@ static SkyStatus reschedule(void *self, SkyCall *call, const delivery_Reschedule
   return run(new_command(self, call, request->id, decide_reschedule, request, answer_reschedule));
 }
 
-static SkyStatus decide_progress(const void *progress, const DeliveryDocument *document, const DeliveryWork *work,
-                                 DeliveryDecision *ret) {
-  return delivery_progress(document, progress, work, ret);
-}
-
 static SkyStatus answer_progress(Command *command, const DeliveryDocument *document, bool changed) {
   delivery_ReportProgressResponse *response = (delivery_ReportProgressResponse *)sky_call_response(command->call);
   delivery_DeliveryStatus *status = sky_arena_alloc(sky_call_arena(command->call), sizeof(*status));
@@ -133,7 +128,7 @@ static SkyStatus report_progress(void *self, SkyCall *call, const delivery_Repor
                                  .speed_mps = request->speed_mps,
                                  .observe_ms = sky_timestamp_ms(request->observe_time),
                                  .reason = request->reason};
-  return run(new_command(self, call, request->id, decide_progress, progress, answer_progress));
+  return run(new_command(self, call, request->id, delivery_decide_progress, progress, answer_progress));
 }
 
 SkyServiceBinding delivery_service_bind(DeliveryService *service) {

@@ -29,6 +29,30 @@ void sky_event_publish_async(SkyBus *bus, const SkyContext *publish_context, con
   done(user, take(), NULL);
 }
 
+/* Reads are counted by functions that the linker puts around the store's (--wrap). */
+static atomic_int reads;
+
+SkyStatus __real_sky_store_get(SkyStore *from, const SkyContext *get_context, const SkyCollection *collection,
+                               const char *id, SkyArena *memory, ProtobufCMessage **ret, int64_t *ret_version);
+SkyStatus __wrap_sky_store_get(SkyStore *from, const SkyContext *get_context, const SkyCollection *collection,
+                               const char *id, SkyArena *memory, ProtobufCMessage **ret, int64_t *ret_version);
+SkyStatus __real_sky_store_find(SkyStore *from, const SkyContext *find_context, const SkyCollection *collection,
+                                const SkyQuery *query, SkyArena *memory, SkyPage *ret);
+SkyStatus __wrap_sky_store_find(SkyStore *from, const SkyContext *find_context, const SkyCollection *collection,
+                                const SkyQuery *query, SkyArena *memory, SkyPage *ret);
+
+SkyStatus __wrap_sky_store_get(SkyStore *from, const SkyContext *get_context, const SkyCollection *collection,
+                               const char *id, SkyArena *memory, ProtobufCMessage **ret, int64_t *ret_version) {
+  atomic_fetch_add(&reads, 1);
+  return __real_sky_store_get(from, get_context, collection, id, memory, ret, ret_version);
+}
+
+SkyStatus __wrap_sky_store_find(SkyStore *from, const SkyContext *find_context, const SkyCollection *collection,
+                                const SkyQuery *query, SkyArena *memory, SkyPage *ret) {
+  atomic_fetch_add(&reads, 1);
+  return __real_sky_store_find(from, find_context, collection, query, memory, ret);
+}
+
 static SkyStore *store;
 static DeliveryAggregate here, there; /* two processes on one store */
 static SkyContext context;
@@ -105,9 +129,9 @@ static SkyStatus decide_put(const void *request, const DeliveryDocument *documen
   return delivery_put(document, request, work, ret);
 }
 
-static SkyStatus decide_progress(const void *progress, const DeliveryDocument *document, const DeliveryWork *work,
-                                 DeliveryDecision *ret) {
-  return delivery_progress(document, progress, work, ret);
+static SkyStatus decide_cancel(const void *id, const DeliveryDocument *document, const DeliveryWork *work,
+                               DeliveryDecision *ret) {
+  return delivery_cancel(document, id, NULL, work, ret);
 }
 
 static Request *new_request(const char *id, DeliveryDecide decide) {
@@ -139,10 +163,17 @@ static Request *put(const char *id) {
 }
 
 static Request *hear(const char *id, common_MissionPhase phase) {
-  Request *request = new_request(id, decide_progress);
+  Request *request = new_request(id, delivery_decide_progress);
   request->progress = (DeliveryProgress){
       .drone_id = "drone-1", .phase = phase, .observe_ms = sky_clock_wall_ms(sky_clock_system_borrow())};
   request->change.request = &request->progress;
+  return request;
+}
+
+static Request *cancel(const char *id) {
+  Request *request = new_request(id, decide_cancel);
+  request->change.may_begin = true;
+  request->change.request = request->change.id;
   return request;
 }
 
@@ -262,6 +293,37 @@ START_TEST(a_delivery_that_is_not_there_is_unknown_unless_the_change_may_begin_i
 }
 END_TEST
 
+START_TEST(new_deliveries_are_put_without_a_read) {
+  static Request *requests[MANY];
+  char id[24];
+  for (int i = 0; i < MANY; i++) {
+    snprintf(id, sizeof(id), "delivery-%d", i);
+    requests[i] = put(id);
+  }
+  reads = 0;
+  run(&here, requests, MANY);
+  ck_assert_int_eq(reads, 0);
+  for (int i = 0; i < MANY; i++)
+    ck_assert(requests[i]->changed);
+}
+END_TEST
+
+START_TEST(what_may_begin_finds_out_that_it_has_begun_elsewhere) {
+  run_one(&there, put("a"));
+  run_one(&there, hear("a", common_MISSION_PHASE_TO_PICKUP));
+  Request *again = run_one(&here, put("a"));
+  assert_ok(again->status);
+  ck_assert(!again->changed);
+  ck_assert_int_eq(again->stage, load(&there, "a")->delivery->status->stage);
+  run_one(&there, put("b"));
+  Request *cancelled = run_one(&here, cancel("b"));
+  assert_ok(cancelled->status);
+  ck_assert(cancelled->changed);
+  ck_assert_ptr_nonnull(load(&here, "b")->delivery->order); /* not that of one that was never put */
+  ck_assert_int_eq(load(&here, "b")->log_version, 2);
+}
+END_TEST
+
 START_TEST(an_answer_without_an_append_is_never_from_an_old_fold) {
   run_one(&here, put("a"));
   Request *failed = run_one(&there, hear("a", common_MISSION_PHASE_FAILED));
@@ -326,6 +388,7 @@ SKY_CHECK_MAIN_WITH("delivery/change", setup, teardown, what_is_changed_is_read_
                     changes_of_one_delivery_in_one_batch_follow_each_other,
                     what_another_process_has_changed_is_decided_anew,
                     a_delivery_that_is_not_there_is_unknown_unless_the_change_may_begin_it,
+                    new_deliveries_are_put_without_a_read, what_may_begin_finds_out_that_it_has_begun_elsewhere,
                     an_answer_without_an_append_is_never_from_an_old_fold, the_read_model_follows_by_itself,
                     what_another_process_left_is_projected_before_it_is_marked,
                     a_fold_that_is_of_no_use_any_more_does_not_count_as_projected,
