@@ -18,6 +18,6 @@ int main(int argc, char **argv) {
     fprintf(stderr, "usage: %s HOST:PORT\n", argv[0]);
     return 2;
   }
-  bare_server_run("/bench.v1.EchoService/Echo", argv[1], ready, argv[1]);
+  bare_server_run("/bench.v1.EchoService/Echo", "/bench.v1.EchoService/Repeat", argv[1], ready, argv[1]);
   return 0;
 }

@@ -4,5 +4,9 @@
  */
 #pragma once
 
-/* Tells ready() the port (0 when listen cannot be bound), then serves until the process is ended. */
-void bare_server_run(const char *method, const char *listen, void (*ready)(int port, void *user), void *user);
+/*
+ * Tells ready() the port (0 when listen cannot be bound), then serves until the process is ended. repeat: a method that
+ * answers bench.v1.RepeatRequest with a stream; NULL for none.
+ */
+void bare_server_run(const char *echo, const char *repeat, const char *listen, void (*ready)(int port, void *user),
+                     void *user);

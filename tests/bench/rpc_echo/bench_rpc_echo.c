@@ -67,7 +67,7 @@ static void run_sky_server(void (*ready)(int port, void *user), void *user) {
 
 static void run_server(const char *name, void (*ready)(int port, void *user), void *user) {
   if (strcmp(name, "bare") == 0)
-    bare_server_run(methods[0].path, "127.0.0.1:0", ready, user);
+    bare_server_run(methods[0].path, NULL, "127.0.0.1:0", ready, user);
   else
     run_sky_server(ready, user);
 }

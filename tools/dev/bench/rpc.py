@@ -73,8 +73,6 @@ def run(setting: Setting) -> list[Result]:
 
 def _measure_server(setting: Setting, name: str, row: str, shape: Shape, address: str, pid: int, ret_rows: Rows) -> None:
     program = _clients(setting)[INLINE]
-    if name == BARE and shape.method != "Echo":
-        return  # the bare loop answers unary calls only
     ret_rows[row].setdefault(name, []).append(load.run(program, address, shape, pid))
     if name == INLINE and shape.method == "Echo":
         ret_rows[row].setdefault(WORKERS, []).append(load.run(program, address, replace(shape, method=OURS[WORKERS]), pid))
