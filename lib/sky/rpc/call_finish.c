@@ -67,7 +67,7 @@ static void count(SkyCall *call, const SkyError *status) {
 /* True when messages are still to be sent first; then the status is kept until they are. */
 static bool wait_for_sends(SkyCall *call, SkyStatus status) {
   pthread_mutex_lock(&call->lock);
-  const bool wait = call->sends.in_flight != NULL || call->sends.first != NULL;
+  const bool wait = call->sends.in_flight > 0 || sky_send_queue_is_waiting(&call->sends);
   call->final_waits = wait;
   call->final_status = wait ? status : SKY_OK;
   pthread_mutex_unlock(&call->lock);

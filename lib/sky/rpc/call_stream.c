@@ -21,28 +21,23 @@ static SkyStatus check_writable(const SkyCall *call, size_t size) {
   return SKY_OK;
 }
 
-static SkyStatus check_writable_locked(SkyCall *call, size_t size) {
-  pthread_mutex_lock(&call->lock);
-  const SkyStatus status = check_writable(call, size);
-  pthread_mutex_unlock(&call->lock);
-  return status;
-}
-
 /* What is to be sent next. more: others wait behind it, so the core need not flush yet. */
 typedef struct Send {
-  SkyQueuedMessage *message; /* NULL: nothing, or something is in flight */
+  grpc_byte_buffer *message; /* NULL: nothing, or something is in flight */
+  bool uncompressed;
   bool initial;
   bool more;
 } Send;
 
 /* With the lock held. Only one message is in flight, so whoever gets it is the only one to start a batch of sends. */
 static Send next_send(SkyCall *call) {
-  Send send = {.message = sky_send_queue_start(&call->sends)};
+  Send send = {0};
+  send.message = sky_send_queue_start(&call->sends, &send.uncompressed);
   if (send.message == NULL)
     return send;
   send.initial = !call->initial_sent;
   call->initial_sent = true;
-  send.more = call->sends.first != NULL;
+  send.more = sky_send_queue_is_waiting(&call->sends);
   return send;
 }
 
@@ -51,22 +46,22 @@ static void start_send(SkyCall *call, Send send) {
   size_t count = 0;
   if (send.initial)
     ops[count++] = sky_call_initial_metadata_op(call);
-  ops[count++] = (grpc_op){.op = GRPC_OP_SEND_MESSAGE,
-                           .flags = (send.more ? GRPC_WRITE_BUFFER_HINT : 0) |
-                                    (send.message->uncompressed ? GRPC_WRITE_NO_COMPRESS : 0),
-                           .data.send_message.send_message = send.message->buffer};
+  ops[count++] =
+      (grpc_op){.op = GRPC_OP_SEND_MESSAGE,
+                .flags = (send.more ? GRPC_WRITE_BUFFER_HINT : 0) | (send.uncompressed ? GRPC_WRITE_NO_COMPRESS : 0),
+                .data.send_message.send_message = send.message};
   sky_start_batch(call->core, ops, count, &call->sent);
 }
 
-/* Takes the buffer. */
-static SkyStatus push(SkyCall *call, grpc_byte_buffer *buffer, size_t size, Send *ret_send) {
-  SkyStatus status = check_writable(call, size);
+/* Takes prepared. With the lock held. */
+static SkyStatus push(SkyCall *call, const ProtobufCMessage *message, size_t size, SkySendChunk *prepared,
+                      Send *ret_send) {
+  const SkyStatus status = check_writable(call, size);
   if (status != SKY_OK) {
-    grpc_byte_buffer_destroy(buffer);
+    sky_send_chunk_destroy(prepared);
     return status;
   }
-  if (!sky_send_queue_push(&call->sends, buffer, size, call->send_uncompressed))
-    return sky_status_no_memory();
+  sky_send_queue_push(&call->sends, message, size, prepared, call->send_uncompressed);
   *ret_send = next_send(call);
   if (ret_send->message != NULL)
     sky_call_ref_(call);
@@ -76,11 +71,10 @@ static SkyStatus push(SkyCall *call, grpc_byte_buffer *buffer, size_t size, Send
 SkyStatus sky_call_write(SkyCall *call, const ProtobufCMessage *message) {
   SKY_TRY(sky_call_intercept_sending(call, message));
   const size_t size = sky_packed_size(message);
-  SKY_TRY(check_writable_locked(call, size)); /* before the work of packing */
-  grpc_byte_buffer *buffer = sky_pack_byte_buffer(message, size);
+  SkySendChunk *prepared = sky_send_prepare(message, size);
   Send send = {0};
   pthread_mutex_lock(&call->lock);
-  const SkyStatus status = push(call, buffer, size, &send);
+  const SkyStatus status = push(call, message, size, prepared, &send);
   pthread_mutex_unlock(&call->lock);
   if (send.message != NULL)
     start_send(call, send);
@@ -91,12 +85,12 @@ SkyStatus sky_call_write_blocking(SkyCall *call, const ProtobufCMessage *message
   assert(!sky_rpc_is_io_thread(call->server->rpc));
   SKY_TRY(sky_call_intercept_sending(call, message));
   const size_t size = sky_packed_size(message);
-  grpc_byte_buffer *buffer = sky_pack_byte_buffer(message, size);
+  SkySendChunk *prepared = sky_send_prepare(message, size);
   Send send = {0};
   pthread_mutex_lock(&call->lock);
   while (!call->ended && !sky_call_is_cancelled(call) && !sky_send_queue_has_room(&call->sends, size))
     pthread_cond_wait(&call->changed, &call->lock);
-  const SkyStatus status = push(call, buffer, size, &send);
+  const SkyStatus status = push(call, message, size, prepared, &send);
   pthread_mutex_unlock(&call->lock);
   if (send.message != NULL)
     start_send(call, send);

@@ -8,10 +8,16 @@
 
 #include <grpc/byte_buffer.h>
 
-#include <sky/rpc/send_queue.h>
 #include <sky/rpc/slices.h>
 
 enum { QUEUE_BYTES = 256 << 10 };
+
+/* A message that was received and not yet asked for. */
+typedef struct Received {
+  struct Received *next;
+  grpc_byte_buffer *buffer;
+  size_t bytes;
+} Received;
 
 struct SkyClientReader {
   const SkyRpc *rpc;
@@ -19,17 +25,53 @@ struct SkyClientReader {
   SkyClientStream *stream;
   pthread_mutex_t lock;
   pthread_cond_t changed;
-  SkySendQueue messages; /* received, not yet asked for */
+  Received *first, **end;
+  size_t bytes; /* of all of them */
   bool paused;
   bool writable; /* again, after a write that was refused */
   bool done;
   SkyStatus status; /* of the stream, when done; or why we have ended it before: a message that could not be read */
 };
 
+/* --- the queue; with the lock held --- */
+
+/* Takes the buffer. */
+static bool put(SkyClientReader *reader, grpc_byte_buffer *buffer) {
+  Received *received = malloc(sizeof(*received));
+  if (received == NULL) {
+    grpc_byte_buffer_destroy(buffer);
+    return false;
+  }
+  *received = (Received){.buffer = buffer, .bytes = grpc_byte_buffer_length(buffer) + sizeof(*received)};
+  *reader->end = received;
+  reader->end = &received->next;
+  reader->bytes += received->bytes;
+  return true;
+}
+
+/* The first, which there is; the caller destroys it. */
+static grpc_byte_buffer *take(SkyClientReader *reader) {
+  Received *received = reader->first;
+  grpc_byte_buffer *buffer = received->buffer;
+  reader->first = received->next;
+  if (reader->first == NULL)
+    reader->end = &reader->first;
+  reader->bytes -= received->bytes;
+  free(received);
+  return buffer;
+}
+
+static void drop(SkyClientReader *reader) {
+  while (reader->first != NULL)
+    grpc_byte_buffer_destroy(take(reader));
+}
+
+/* --- callbacks --- */
+
 /* We end the call: what is queued is not to be read as if nothing were missing. Takes the failure; with the lock held.
  */
 static void fail(SkyClientReader *reader, SkyStatus failure) {
-  sky_send_queue_drop(&reader->messages);
+  drop(reader);
   sky_status_free(reader->status);
   reader->status = failure;
   sky_client_stream_cancel_with(reader->stream, failure);
@@ -38,13 +80,12 @@ static void fail(SkyClientReader *reader, SkyStatus failure) {
 /* The queue is bounded softly: the one message that fills it is taken, then no more are asked for. */
 static void on_buffer(void *user, SkyClientStream *stream, grpc_byte_buffer *buffer) {
   SkyClientReader *reader = user;
-  const size_t size = grpc_byte_buffer_length(buffer);
   pthread_mutex_lock(&reader->lock);
   if (reader->status != SKY_OK)
     grpc_byte_buffer_destroy(buffer);
-  else if (!sky_send_queue_push(&reader->messages, buffer, size, false))
+  else if (!put(reader, buffer))
     fail(reader, sky_status_no_memory());
-  reader->paused = reader->messages.bytes >= QUEUE_BYTES;
+  reader->paused = reader->bytes >= QUEUE_BYTES;
   if (reader->paused)
     sky_client_stream_pause(stream);
   pthread_cond_broadcast(&reader->changed);
@@ -72,7 +113,7 @@ static void on_done(void *user, SkyStatus status) {
 }
 
 static void reader_free(SkyClientReader *reader) {
-  sky_send_queue_finish(&reader->messages);
+  drop(reader);
   sky_status_free(reader->status);
   pthread_cond_destroy(&reader->changed);
   pthread_mutex_destroy(&reader->lock);
@@ -88,7 +129,7 @@ SkyStatus sky_client_reader_open(SkyClient *client, const SkyMethodDescriptor *m
   reader->method = method;
   pthread_mutex_init(&reader->lock, NULL);
   pthread_cond_init(&reader->changed, NULL);
-  sky_send_queue_init(&reader->messages, QUEUE_BYTES);
+  reader->end = &reader->first;
   const SkyClientStreamHandler handler = {.on_done = on_done, .on_writable = on_writable, .user = reader};
   const SkyStatus status =
       sky_client_stream_open_raw(client, method, context, request, handler, on_buffer, &reader->stream);
@@ -101,9 +142,9 @@ SkyStatus sky_client_reader_open(SkyClient *client, const SkyMethodDescriptor *m
 }
 
 static SkyStatus unpack_first(SkyClientReader *reader, SkyArena *arena, ProtobufCMessage **ret) {
-  SkyQueuedMessage *message = sky_send_queue_start(&reader->messages);
-  const SkyStatus status = sky_client_unpack(reader->method, message->buffer, arena, ret);
-  sky_send_queue_done(&reader->messages);
+  grpc_byte_buffer *buffer = take(reader);
+  const SkyStatus status = sky_client_unpack(reader->method, buffer, arena, ret);
+  grpc_byte_buffer_destroy(buffer);
   if (status != SKY_OK)
     fail(reader, sky_status_copy(status));
   return status;
@@ -111,7 +152,7 @@ static SkyStatus unpack_first(SkyClientReader *reader, SkyArena *arena, Protobuf
 
 /* With the lock held. */
 static SkyStatus next_or_end(SkyClientReader *reader, SkyArena *arena, ProtobufCMessage **ret) {
-  if (reader->messages.first != NULL)
+  if (reader->first != NULL)
     return unpack_first(reader, arena, ret);
   if (reader->status == SKY_OK)
     *ret = NULL;
@@ -121,10 +162,10 @@ static SkyStatus next_or_end(SkyClientReader *reader, SkyArena *arena, ProtobufC
 SkyStatus sky_client_reader_next(SkyClientReader *reader, SkyArena *arena, ProtobufCMessage **ret) {
   assert(!sky_rpc_is_io_thread(reader->rpc));
   pthread_mutex_lock(&reader->lock);
-  while (reader->messages.first == NULL && !reader->done && reader->status == SKY_OK)
+  while (reader->first == NULL && !reader->done && reader->status == SKY_OK)
     pthread_cond_wait(&reader->changed, &reader->lock);
   const SkyStatus status = next_or_end(reader, arena, ret);
-  const bool resume = reader->paused && sky_send_queue_is_half_empty(&reader->messages);
+  const bool resume = reader->paused && reader->bytes <= QUEUE_BYTES / 2;
   reader->paused &= !resume;
   pthread_mutex_unlock(&reader->lock);
   if (resume)

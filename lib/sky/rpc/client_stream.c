@@ -218,7 +218,8 @@ static void status_received(SkyTag *tag, bool ok) {
 
 /* What is to be sent next: a message, or the half-close behind the last one. */
 typedef struct Send {
-  SkyQueuedMessage *message;
+  grpc_byte_buffer *message;
+  bool uncompressed;
   bool half_close;
   bool more;
 } Send;
@@ -228,10 +229,9 @@ static Send next_send(SkyClientStream *stream) {
   Send send = {0};
   if (stream->ended)
     return send;
-  send.message = sky_send_queue_start(&stream->sends);
-  send.more = stream->sends.first != NULL;
-  send.half_close =
-      send.message == NULL && stream->sends.in_flight == NULL && stream->close_wanted && !stream->close_sent;
+  send.message = sky_send_queue_start(&stream->sends, &send.uncompressed);
+  send.more = sky_send_queue_is_waiting(&stream->sends);
+  send.half_close = send.message == NULL && stream->sends.in_flight == 0 && stream->close_wanted && !stream->close_sent;
   stream->close_sent |= send.half_close;
   if (send.message != NULL || send.half_close)
     begin_operation(stream);
@@ -245,38 +245,30 @@ static void start_send(SkyClientStream *stream, Send send) {
   if (send.message == NULL)
     return;
   const grpc_op op = {.op = GRPC_OP_SEND_MESSAGE,
-                      .flags = (send.more ? GRPC_WRITE_BUFFER_HINT : 0) |
-                               (send.message->uncompressed ? GRPC_WRITE_NO_COMPRESS : 0),
-                      .data.send_message.send_message = send.message->buffer};
+                      .flags =
+                          (send.more ? GRPC_WRITE_BUFFER_HINT : 0) | (send.uncompressed ? GRPC_WRITE_NO_COMPRESS : 0),
+                      .data.send_message.send_message = send.message};
   sky_start_batch(stream->call.core, &op, 1, &stream->sent);
 }
 
-static SkyStatus check_writable(const SkyClientStream *stream, size_t size) {
+static SkyStatus check_writable(SkyClientStream *stream, size_t size) {
   if (stream->ended || stream->close_wanted)
     return SKY_CANCELLED("the stream has ended");
-  if (!sky_send_queue_has_room(&stream->sends, size))
-    return SKY_RESOURCE_EXHAUSTED("%zu bytes wait to be sent", stream->sends.bytes);
-  return SKY_OK;
+  if (sky_send_queue_has_room(&stream->sends, size))
+    return SKY_OK;
+  stream->full = true;
+  return SKY_RESOURCE_EXHAUSTED("%zu bytes wait to be sent", stream->sends.bytes);
 }
 
-static SkyStatus check_writable_locked(SkyClientStream *stream, size_t size) {
-  pthread_mutex_lock(&stream->lock);
-  const SkyStatus status = check_writable(stream, size);
-  stream->full |= sky_status_code(status) == SKY_CODE_RESOURCE_EXHAUSTED;
-  pthread_mutex_unlock(&stream->lock);
-  return status;
-}
-
-/* Takes the buffer. With the lock held. */
-static SkyStatus push(SkyClientStream *stream, grpc_byte_buffer *buffer, size_t size, Send *ret_send) {
+/* Takes prepared. With the lock held. */
+static SkyStatus push(SkyClientStream *stream, const ProtobufCMessage *message, size_t size, SkySendChunk *prepared,
+                      Send *ret_send) {
   const SkyStatus status = check_writable(stream, size);
   if (status != SKY_OK) {
-    stream->full |= sky_status_code(status) == SKY_CODE_RESOURCE_EXHAUSTED;
-    grpc_byte_buffer_destroy(buffer);
+    sky_send_chunk_destroy(prepared);
     return status;
   }
-  if (!sky_send_queue_push(&stream->sends, buffer, size, stream->send_uncompressed))
-    return sky_status_no_memory();
+  sky_send_queue_push(&stream->sends, message, size, prepared, stream->send_uncompressed);
   *ret_send = next_send(stream);
   return SKY_OK;
 }
@@ -291,11 +283,10 @@ SkyStatus sky_client_stream_intercept_write(SkyClientStream *stream, const Proto
 
 SkyStatus sky_client_stream_put(SkyClientStream *stream, const ProtobufCMessage *message) {
   const size_t size = sky_packed_size(message);
-  SKY_TRY(check_writable_locked(stream, size)); /* before the work of packing */
-  grpc_byte_buffer *buffer = sky_pack_byte_buffer(message, size);
+  SkySendChunk *prepared = sky_send_prepare(message, size);
   Send send = {0};
   pthread_mutex_lock(&stream->lock);
-  const SkyStatus status = push(stream, buffer, size, &send);
+  const SkyStatus status = push(stream, message, size, prepared, &send);
   pthread_mutex_unlock(&stream->lock);
   start_send(stream, send);
   return status;

@@ -28,7 +28,7 @@ size_t sky_packed_size(const ProtobufCMessage *message) {
   return is_raw(message->descriptor) ? raw_bytes(message).size : protobuf_c_message_get_packed_size(message);
 }
 
-static void pack_into(const ProtobufCMessage *message, uint8_t *to) {
+void sky_pack_into(const ProtobufCMessage *message, uint8_t *to) {
   if (!is_raw(message->descriptor)) {
     protobuf_c_message_pack(message, to);
     return;
@@ -40,7 +40,7 @@ static void pack_into(const ProtobufCMessage *message, uint8_t *to) {
 
 grpc_byte_buffer *sky_pack_byte_buffer(const ProtobufCMessage *message, size_t packed_size) {
   grpc_slice slice = grpc_slice_malloc(packed_size);
-  pack_into(message, GRPC_SLICE_START_PTR(slice));
+  sky_pack_into(message, GRPC_SLICE_START_PTR(slice));
   grpc_byte_buffer *buffer = grpc_raw_byte_buffer_create(&slice, 1);
   grpc_slice_unref(slice); /* the buffer has its own reference */
   return buffer;

@@ -14,6 +14,8 @@
 
 /* Bytes the message takes on the wire. */
 size_t sky_packed_size(const ProtobufCMessage *message);
+/* Packs to where there is room for sky_packed_size(). */
+void sky_pack_into(const ProtobufCMessage *message, uint8_t *to);
 /* Packs into one slice of the core's memory. The caller destroys the buffer. */
 grpc_byte_buffer *sky_pack_byte_buffer(const ProtobufCMessage *message, size_t packed_size);
 /* As sky_message_unpack(). The buffer stays the caller's. */
