@@ -156,9 +156,9 @@ static const struct {
     {"unary, on a worker", unary_on_worker, 3},
     {"unary, rich error", unary_with_rich_error, 15},
     {"unary, asynchronous", unary_asynchronous, 3},
-    {"client streaming", client_streaming, 6},
-    {"bidi streaming", bidi_streaming, 8},
-    {"bidi streaming, on workers", bidi_streaming_on_workers, 8},
+    {"client streaming", client_streaming, 5},
+    {"bidi streaming", bidi_streaming, 5},
+    {"bidi streaming, on workers", bidi_streaming_on_workers, 5},
     {"client streaming, blocking", client_streaming_blocking, 6},
     {"server streaming", server_streaming, 12},
 };
