@@ -11,6 +11,7 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <sky/codec/message.h>
 #include <sky/service/resource.h>
@@ -20,9 +21,19 @@
 
 enum { MAX_TRIES = 5, MAX_CHANGE_IDS = 32, RETRY_EXPEDITED_MS = 250, RETRY_MS = 1000 };
 
-pthread_mutex_t *scheduler_stripe(Scheduler *self, const char *delivery_id) {
+pthread_mutex_t *scheduler_stripe(Scheduler *self, const char *id) {
   static const uint64_t key[2] = {1, 2}; /* only spreads; nothing is kept in chains */
-  return &self->stripes[sky_map_hash(key, sky_str(delivery_id)) % SCHEDULER_STRIPES];
+  return &self->stripes[sky_map_hash(key, sky_str(id)) % SCHEDULER_STRIPES];
+}
+
+SkyStatus scheduler_lock(Scheduler *self, const SkyContext *context, const char *id, pthread_mutex_t **ret) {
+  pthread_mutex_t *stripe = scheduler_stripe(self, id);
+  const struct timespec until = {.tv_sec = (time_t)(context->deadline_ns / SKY_NS_PER_S),
+                                 .tv_nsec = (long)(context->deadline_ns % SKY_NS_PER_S)};
+  if (pthread_mutex_clocklock(stripe, CLOCK_MONOTONIC, &until) != 0)
+    return SKY_DEADLINE_EXCEEDED("others were at work on %s", id);
+  *ret = stripe;
+  return SKY_OK;
 }
 
 /* ---- choosing ---- */
@@ -378,8 +389,8 @@ SkyStatus assign_check(const drone_AssignDroneRequest *request) {
 
 SkyStatus assign_one(Scheduler *self, SkyCall *call, const drone_AssignDroneRequest *request,
                      drone_AssignDroneResponse *response) {
-  pthread_mutex_t *stripe = scheduler_stripe(self, request->delivery_id);
-  pthread_mutex_lock(stripe);
+  pthread_mutex_t *stripe;
+  SKY_TRY(scheduler_lock(self, sky_call_context(call), request->delivery_id, &stripe));
   SkyStatus status = sky_context_check(sky_call_context(call)); /* it may have waited */
   if (status == SKY_OK)
     status = assign_is_flown(self, request->delivery_id) ? again(self, call, request, response)
@@ -390,9 +401,13 @@ SkyStatus assign_one(Scheduler *self, SkyCall *call, const drone_AssignDroneRequ
 
 SkyStatus assign_refused(Scheduler *self, SkyCall *call, const drone_AssignDroneRequest *request,
                          drone_AssignDroneResponse *response, SkyStatus refusal) {
-  pthread_mutex_t *stripe = scheduler_stripe(self, request->delivery_id);
-  pthread_mutex_lock(stripe);
-  SkyStatus status = known_or(self, call, request, response, refusal);
+  pthread_mutex_t *stripe;
+  SkyStatus status = scheduler_lock(self, sky_call_context(call), request->delivery_id, &stripe);
+  if (status != SKY_OK) {
+    sky_status_free(refusal);
+    return status;
+  }
+  status = known_or(self, call, request, response, refusal);
   pthread_mutex_unlock(stripe);
   return status;
 }

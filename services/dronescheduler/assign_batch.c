@@ -4,6 +4,7 @@
  * another process was faster with) is left to assign.c, on a worker, because it may read and wait.
  *
  * While a delivery is in a batch its stripe is locked; one that somebody else has locked goes to a worker as well.
+ * There are many more stripes than a batch has deliveries, so that it stands in the way of few.
  */
 #include <string.h>
 
@@ -28,8 +29,9 @@ typedef struct Batch {
   Scheduler *self;
   Job *jobs[BATCH]; /* those that have a drone */
   size_t count;
-  pthread_mutex_t *locked[SCHEDULER_STRIPES];
+  pthread_mutex_t *locked[BATCH];
   size_t locked_count;
+  bool has_locked[SCHEDULER_STRIPES];
   Job *left[BATCH]; /* for workers */
   size_t left_count;
 } Batch;
@@ -55,13 +57,13 @@ static void leave_to_worker(Job *job) {
 /* ---- who is in ---- */
 
 static bool lock_stripe(Batch *batch, pthread_mutex_t *stripe) {
-  for (size_t i = 0; i < batch->locked_count; i++) {
-    if (batch->locked[i] == stripe)
-      return true;
-  }
+  bool *has_locked = &batch->has_locked[stripe - batch->self->stripes];
+  if (*has_locked)
+    return true;
   if (pthread_mutex_trylock(stripe) != 0)
     return false;
   batch->locked[batch->locked_count++] = stripe;
+  *has_locked = true;
   return true;
 }
 
@@ -157,7 +159,7 @@ static void settle(Batch *batch, const SkyContext *context, Job *job, SkyStatus 
     leave(batch, job);
     return;
   }
-  claim_settle(self, job->drone, &job->facts, appended);
+  claim_settle(self, job->drone, job->facts.fact, job->facts.count, appended);
   if (appended != SKY_OK) {
     refuse(batch, job, appended);
     return;

@@ -62,8 +62,8 @@ static SkyStatus repeated(Scheduler *self, SkyCall *call, const drone_CreateBase
   BaseDocument *document = NULL;
   int64_t version;
   SKY_TRY(load(self, call, id, &document, &version));
-  if (request->idempotency_key[0] == '\0' || strcmp(request->idempotency_key, document->idempotency_key) != 0 ||
-      document->requested == NULL || !sky_message_same(&request->drone_base->base, &document->requested->base))
+  if (!resource_is_repeat(request->idempotency_key, &request->drone_base->base, document->idempotency_key,
+                          (const ProtobufCMessage *)document->requested))
     return sky_status_with_reason(SKY_ALREADY_EXISTS("there is a base %s already", id), "BASE_EXISTS");
   return put(self, call, document, version, &response->drone_base);
 }
@@ -107,8 +107,8 @@ SkyStatus handle_create_base(void *user, SkyCall *call, const drone_CreateBaseRe
   SKY_TRY(status);
   BaseDocument *document = NULL;
   SKY_TRY(new_document(self, call, request, &document));
-  pthread_mutex_t *stripe = scheduler_stripe(self, document->id);
-  pthread_mutex_lock(stripe);
+  pthread_mutex_t *stripe;
+  SKY_TRY(scheduler_lock(self, sky_call_context(call), document->id, &stripe));
   status = create(self, call, request, document, response);
   pthread_mutex_unlock(stripe);
   return status;
@@ -183,8 +183,8 @@ SkyStatus handle_update_base(void *user, SkyCall *call, const drone_UpdateBaseRe
                              drone_UpdateBaseResponse *response) {
   Scheduler *self = user;
   SKY_TRY(scheduler_check_loaded(self));
-  pthread_mutex_t *stripe = scheduler_stripe(self, request->drone_base->id);
-  pthread_mutex_lock(stripe);
+  pthread_mutex_t *stripe;
+  SKY_TRY(scheduler_lock(self, sky_call_context(call), request->drone_base->id, &stripe));
   const SkyStatus status = update(self, call, request, response);
   pthread_mutex_unlock(stripe);
   return status;
@@ -216,8 +216,8 @@ SkyStatus handle_delete_base(void *user, SkyCall *call, const drone_DeleteBaseRe
                              drone_DeleteBaseResponse *response) {
   Scheduler *self = user;
   SKY_TRY(scheduler_check_loaded(self));
-  pthread_mutex_t *stripe = scheduler_stripe(self, request->id);
-  pthread_mutex_lock(stripe);
+  pthread_mutex_t *stripe;
+  SKY_TRY(scheduler_lock(self, sky_call_context(call), request->id, &stripe));
   const SkyStatus status = delete (self, call, request);
   pthread_mutex_unlock(stripe);
   return status;

@@ -177,16 +177,16 @@ SkyStatus claim_append(Scheduler *self, const SkyContext *context, FleetDrone *d
     }
     return status;
   }
-  claim_settle(self, drone, facts, status);
+  claim_settle(self, drone, facts->fact, facts->count, status);
   return status;
 }
 
-void claim_settle(Scheduler *self, FleetDrone *drone, const LifeFacts *facts, const SkyError *appended) {
+void claim_settle(Scheduler *self, FleetDrone *drone, const LifeFact *facts, size_t count, const SkyError *appended) {
   pthread_mutex_lock(&self->mutex);
   drone->unsure = appended != SKY_OK;
   if (appended == SKY_OK) {
     drone->log_version++;
-    claim_apply_locked(self, drone, facts->fact, facts->count);
+    claim_apply_locked(self, drone, facts, count);
   }
   pthread_mutex_unlock(&self->mutex);
 }

@@ -141,8 +141,8 @@ static SkyStatus repeated(Scheduler *self, SkyCall *call, const drone_CreateDron
   DroneDocument *document = NULL;
   int64_t version;
   SKY_TRY(load_document(self, sky_call_context(call), sky_call_arena(call), id, &document, &version));
-  if (request->idempotency_key[0] == '\0' || strcmp(request->idempotency_key, document->idempotency_key) != 0 ||
-      document->requested == NULL || !sky_message_same(&request->drone->base, &document->requested->base))
+  if (!resource_is_repeat(request->idempotency_key, &request->drone->base, document->idempotency_key,
+                          (const ProtobufCMessage *)document->requested))
     return exists(id);
   pthread_mutex_lock(&self->mutex);
   const FleetDrone *drone = fleet_drone(&self->fleet, id);
@@ -183,8 +183,8 @@ SkyStatus handle_create_drone(void *user, SkyCall *call, const drone_CreateDrone
   SKY_TRY(check_base(self, request->drone->base_id));
   DroneDocument *document = NULL;
   SKY_TRY(new_document(self, call, request, &document));
-  pthread_mutex_t *stripe = scheduler_stripe(self, document->id);
-  pthread_mutex_lock(stripe);
+  pthread_mutex_t *stripe;
+  SKY_TRY(scheduler_lock(self, sky_call_context(call), document->id, &stripe));
   FleetDrone *drone = NULL;
   SkyStatus status = insert(self, call, document, &drone);
   if (sky_status_take(&status, SKY_CODE_ALREADY_EXISTS))
@@ -343,8 +343,8 @@ SkyStatus handle_delete_drone(void *user, SkyCall *call, const drone_DeleteDrone
   Scheduler *self = user;
   SKY_TRY(scheduler_check_loaded(self));
   FleetDrone *drone = NULL;
-  pthread_mutex_t *stripe = scheduler_stripe(self, request->id);
-  pthread_mutex_lock(stripe);
+  pthread_mutex_t *stripe;
+  SKY_TRY(scheduler_lock(self, sky_call_context(call), request->id, &stripe));
   SkyStatus status = hold(self, call, request->id, &drone);
   if (status == SKY_OK) {
     status = delete_held(self, call, request, drone);

@@ -121,8 +121,8 @@ SkyStatus handle_release_drone(void *user, SkyCall *call, const drone_ReleaseDro
                                drone_ReleaseDroneResponse *response) {
   Scheduler *self = user;
   SKY_TRY(scheduler_check_loaded(self));
-  pthread_mutex_t *stripe = scheduler_stripe(self, request->delivery_id);
-  pthread_mutex_lock(stripe);
+  pthread_mutex_t *stripe;
+  SKY_TRY(scheduler_lock(self, sky_call_context(call), request->delivery_id, &stripe));
   pthread_mutex_lock(&self->mutex);
   waiting_remove(&self->waiting, request->delivery_id);
   pthread_mutex_unlock(&self->mutex);

@@ -4,9 +4,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <sky/codec/message.h>
 #include <sky/service/resource.h>
 
 #include "scheduler.h"
+
+bool resource_is_repeat(const char *key, const ProtobufCMessage *wanted, const char *key_then,
+                        const ProtobufCMessage *requested) {
+  return key[0] != '\0' && strcmp(key, key_then) == 0 && requested != NULL && sky_message_same(wanted, requested);
+}
 
 char *resource_id(Scheduler *self, SkyCall *call, const char *id, const char *idempotency_key) {
   if (id[0] != '\0')

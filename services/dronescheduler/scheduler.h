@@ -31,7 +31,7 @@
 #define REASON_ALREADY_PICKED_UP "DELIVERY_ALREADY_PICKED_UP"
 #define REASON_REASSIGNED "REASSIGNED" /* of DroneReleased: new terms, another drone */
 
-enum { SCHEDULER_STRIPES = 64, SCHEDULER_WRITERS = 2, SCHEDULER_ASSIGN_BATCH = 128 };
+enum { SCHEDULER_STRIPES = 1024, SCHEDULER_WRITERS = 2, SCHEDULER_ASSIGN_BATCH = 128 };
 
 typedef struct SchedulerSettings {
   double reserve_percent, assignable_percent, handling_way_m;
@@ -115,7 +115,7 @@ SKY_MUST_USE SkyStatus claim_catch_up(Scheduler *self, const SkyContext *context
 SKY_MUST_USE SkyStatus claim_append(Scheduler *self, const SkyContext *context, FleetDrone *drone,
                                     const LifeFacts *facts);
 /* Memory after an append that was made elsewhere, with its outcome (any but ABORTED). Without the mutex. */
-void claim_settle(Scheduler *self, FleetDrone *drone, const LifeFacts *facts, const SkyError *appended);
+void claim_settle(Scheduler *self, FleetDrone *drone, const LifeFact *facts, size_t count, const SkyError *appended);
 /* Memory after an append: fold, orders, watchers, bookkeeping. With the mutex. */
 void claim_tell_watchers_locked(Scheduler *self, const FleetDrone *drone);
 void claim_apply_locked(Scheduler *self, FleetDrone *drone, const LifeFact *facts, size_t count);
@@ -134,7 +134,10 @@ SkyStatus handle_get_utilization(void *self, SkyCall *call, const drone_GetUtili
                                  drone_GetUtilizationResponse *response);
 
 /* ---- assign.c, assign_batch.c, release.c ---- */
-pthread_mutex_t *scheduler_stripe(Scheduler *self, const char *delivery_id);
+pthread_mutex_t *scheduler_stripe(Scheduler *self, const char *id);
+/* Locks it; DEADLINE_EXCEEDED when the context's time ends first. */
+SKY_MUST_USE SkyStatus scheduler_lock(Scheduler *self, const SkyContext *context, const char *id,
+                                      pthread_mutex_t **ret);
 SkyStatus handle_assign_drone(void *self, SkyCall *call, const drone_AssignDroneRequest *request,
                               drone_AssignDroneResponse *response);
 SkyStatus handle_release_drone(void *self, SkyCall *call, const drone_ReleaseDroneRequest *request,
@@ -205,6 +208,9 @@ SKY_MUST_USE SkyStatus zones_from_document(const ZoneDocument *document, int64_t
 SKY_MUST_USE SkyStatus drones_snapshot(void *self, const SkyContext *context);
 
 /* ---- helpers of the resource handlers ---- */
+/* Is the creation with this key of the same as was requested then (NULL: without a key)? */
+bool resource_is_repeat(const char *key, const ProtobufCMessage *wanted, const char *key_then,
+                        const ProtobufCMessage *requested);
 /* The id given, or one derived from the idempotency key, or a new one. */
 char *resource_id(Scheduler *self, SkyCall *call, const char *id, const char *idempotency_key);
 SKY_MUST_USE SkyStatus resource_set_text(char **field, const char *text);

@@ -186,15 +186,9 @@ static void settle(Scheduler *self, const SkyContext *context, Item *item, SkySt
     sky_status_free(status);
     return;
   }
-  pthread_mutex_lock(&self->mutex);
-  if (status == SKY_OK) {
-    item->drone->log_version++;
-    claim_apply_locked(self, item->drone, item->facts, item->fact_count);
-  } else {
-    item->drone->unsure = true;
+  claim_settle(self, item->drone, item->facts, item->fact_count, status);
+  if (status != SKY_OK)
     item->result = INTAKE_RETRY;
-  }
-  pthread_mutex_unlock(&self->mutex);
   sky_status_free(status);
 }
 
@@ -205,7 +199,7 @@ static void append_all(Scheduler *self, const SkyContext *context, Item *items, 
   Item *of[BATCH];
   size_t appending = 0;
   for (size_t i = 0; i < count; i++) {
-    if (items[i].result == INTAKE_RETRY)
+    if (items[i].result == INTAKE_RETRY || items[i].fact_count == 0) /* a repeat changes nothing */
       continue;
     if (items[i].event_count == 0) {
       apply(self, &items[i]);

@@ -86,8 +86,8 @@ static SkyStatus repeated(Scheduler *self, SkyCall *call, const drone_CreateNoFl
   ZoneDocument *document = NULL;
   int64_t version;
   SKY_TRY(load(self, call, id, &document, &version));
-  if (request->idempotency_key[0] == '\0' || strcmp(request->idempotency_key, document->idempotency_key) != 0 ||
-      document->requested == NULL || !sky_message_same(&request->no_fly_zone->base, &document->requested->base))
+  if (!resource_is_repeat(request->idempotency_key, &request->no_fly_zone->base, document->idempotency_key,
+                          (const ProtobufCMessage *)document->requested))
     return sky_status_with_reason(SKY_ALREADY_EXISTS("there is a no-fly zone %s already", id), "NO_FLY_ZONE_EXISTS");
   return put(self, call, document, version, &response->no_fly_zone);
 }
@@ -130,8 +130,8 @@ SkyStatus handle_create_zone(void *user, SkyCall *call, const drone_CreateNoFlyZ
   SKY_TRY(check_polygon(request->no_fly_zone));
   ZoneDocument *document = NULL;
   SKY_TRY(new_document(self, call, request, &document));
-  pthread_mutex_t *stripe = scheduler_stripe(self, document->id);
-  pthread_mutex_lock(stripe);
+  pthread_mutex_t *stripe;
+  SKY_TRY(scheduler_lock(self, sky_call_context(call), document->id, &stripe));
   const SkyStatus status = create(self, call, request, document, response);
   pthread_mutex_unlock(stripe);
   return status;
@@ -203,8 +203,8 @@ SkyStatus handle_update_zone(void *user, SkyCall *call, const drone_UpdateNoFlyZ
                              drone_UpdateNoFlyZoneResponse *response) {
   Scheduler *self = user;
   SKY_TRY(scheduler_check_loaded(self));
-  pthread_mutex_t *stripe = scheduler_stripe(self, request->no_fly_zone->id);
-  pthread_mutex_lock(stripe);
+  pthread_mutex_t *stripe;
+  SKY_TRY(scheduler_lock(self, sky_call_context(call), request->no_fly_zone->id, &stripe));
   const SkyStatus status = update(self, call, request, response);
   pthread_mutex_unlock(stripe);
   return status;
@@ -228,8 +228,8 @@ SkyStatus handle_delete_zone(void *user, SkyCall *call, const drone_DeleteNoFlyZ
                              drone_DeleteNoFlyZoneResponse *response) {
   Scheduler *self = user;
   SKY_TRY(scheduler_check_loaded(self));
-  pthread_mutex_t *stripe = scheduler_stripe(self, request->id);
-  pthread_mutex_lock(stripe);
+  pthread_mutex_t *stripe;
+  SKY_TRY(scheduler_lock(self, sky_call_context(call), request->id, &stripe));
   const SkyStatus status = delete (self, call, request);
   pthread_mutex_unlock(stripe);
   return status;
