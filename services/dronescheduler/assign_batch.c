@@ -22,6 +22,7 @@ typedef struct Job {
   SkyStatus refusal; /* no drone was found */
   FleetPlan plan;
   AssignmentDocument *document;
+  bool inserted; /* the document is this call's, whoever makes its claim */
   LifeFacts facts;
 } Job;
 
@@ -41,9 +42,11 @@ typedef struct Batch {
 static void assign_alone(void *user) {
   Job *job = user;
   drone_AssignDroneResponse *response = (drone_AssignDroneResponse *)sky_call_response(job->call);
-  sky_call_finish(job->call, job->refusal == SKY_OK
-                                 ? assign_one(job->self, job->call, job->request, response)
-                                 : assign_refused(job->self, job->call, job->request, response, job->refusal));
+  SkyStatus status = job->refusal == SKY_OK
+                         ? assign_one(job->self, job->call, job->request, response)
+                         : assign_refused(job->self, job->call, job->request, response, job->refusal);
+  response->created |= job->inserted;
+  sky_call_finish(job->call, status);
 }
 
 static void leave_to_worker(Job *job) {
@@ -126,6 +129,8 @@ static void insert_documents(Batch *batch, const SkyContext *context) {
       leave(batch, batch->jobs[i]);
     else if (result != SKY_OK)
       refuse(batch, batch->jobs[i], result);
+    else
+      batch->jobs[i]->inserted = true;
   }
   sky_status_free(whole);
 }
