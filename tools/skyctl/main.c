@@ -9,6 +9,7 @@
 
 #include "skyctl/api.h"
 #include "skyctl/commands.h"
+#include "skyctl/problem.h"
 
 static const Command *const commands[] = {&command_submit, &command_watch, &command_get, &command_list,
                                           &command_cancel};
@@ -25,10 +26,7 @@ int command_failed(SkyStatus status, const char *what) {
   if (sky_status_reason(status) != NULL)
     fprintf(stderr, " (%s)", sky_status_reason(status));
   fputc('\n', stderr);
-  for (size_t i = 0; i < sky_status_violation_count(status); i++) {
-    const SkyFieldViolation *violation = sky_status_violation(status, i);
-    fprintf(stderr, "  %s %s\n", violation->field, violation->description);
-  }
+  problem_print_violations(stderr, "  ", status);
   sky_status_free(status);
   return EXIT_FAILURE;
 }

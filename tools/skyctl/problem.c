@@ -37,3 +37,10 @@ SkyStatus problem_status(long http_status, SkyStr body) {
   sky_arena_finish(&arena);
   return status;
 }
+
+void problem_print_violations(FILE *out, const char *indent, const SkyError *status) {
+  for (size_t i = sky_status_is_its_first_violation(status); i < sky_status_violation_count(status); i++) {
+    const SkyFieldViolation *violation = sky_status_violation(status, i);
+    fprintf(out, "%s%s %s\n", indent, violation->field, violation->description);
+  }
+}

@@ -12,6 +12,7 @@
 
 #include "fabrikam/ingestion/v1/ingestion.sky.h"
 #include "skyctl/api.h"
+#include "skyctl/problem.h"
 #include "skyctl/rows.h"
 
 enum { AT_ONCE = 16, BAR_WIDTH = 30, MAX_SHOWN_FAILURES = 20, ARENA_BYTES = 1 << 20 };
@@ -55,10 +56,7 @@ static void show_failure(Submit *submit, const Row *row, const SkyError *status)
   if (submit->failed > MAX_SHOWN_FAILURES)
     return;
   fprintf(stderr, "%s  line %zu: %s\n", submit->is_terminal ? "\r\033[K" : "", row->line, sky_status_message(status));
-  for (size_t i = 0; i < sky_status_violation_count(status); i++) {
-    const SkyFieldViolation *violation = sky_status_violation(status, i);
-    fprintf(stderr, "    %s %s\n", violation->field, violation->description);
-  }
+  problem_print_violations(stderr, "    ", status);
 }
 
 static void print_id(SkyStr body) {

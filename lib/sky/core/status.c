@@ -257,6 +257,15 @@ SkyStatus sky_status_with_violation(SkyStatus status, const char *field, const c
   return status;
 }
 
+bool sky_status_is_its_first_violation(const SkyError *status) {
+  const SkyFieldViolation *first = sky_status_violation_count(status) > 0 ? sky_status_violation(status, 0) : NULL;
+  if (first == NULL)
+    return false;
+  const size_t size = strlen(first->field);
+  return strncmp(status->message, first->field, size) == 0 && strncmp(status->message + size, ": ", 2) == 0 &&
+         strcmp(status->message + size + 2, first->description) == 0;
+}
+
 void sky_violations_add(SkyStatus *status, const char *field, const char *format, ...) {
   va_list values;
   va_start(values, format);

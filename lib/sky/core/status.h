@@ -139,6 +139,8 @@ bool sky_status_detail_at(const SkyError *status, size_t index, const char **ret
  * message names the first bad field. At most 32 violations are kept.
  */
 void sky_violations_add(SkyStatus *status, const char *field, const char *format, ...) SKY_PRINTF(3, 4);
+/* Does the message say no more than the first violation, "field: description"? */
+bool sky_status_is_its_first_violation(const SkyError *status);
 
 #define SKY_CANCELLED(...) sky_status_new(SKY_CODE_CANCELLED, __VA_ARGS__)
 #define SKY_UNKNOWN(...) sky_status_new(SKY_CODE_UNKNOWN, __VA_ARGS__)

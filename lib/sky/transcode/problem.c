@@ -6,6 +6,8 @@
 #include "descriptor.h"
 #include "number.h"
 
+enum { MAX_PATH_BYTES = 64 * 1024 };
+
 /* ---- HTTP status ---- */
 
 static const struct {
@@ -169,16 +171,38 @@ static void json_path(const SkyRoute *route, SkyStr path, SkyBuf *out) {
   }
 }
 
+/* The violation's field as the client knows it. */
+static void append_field(SkyBuf *out, const SkyFieldViolation *violation, const SkyRoute *route) {
+  const size_t before = out->size;
+  if (route != NULL && route->binding != NULL)
+    json_path(route, sky_str(violation->field), out);
+  if (out->size == before)
+    sky_buf_append_text(out, violation->field);
+}
+
 static void add_violation_field(SkyBuf *out, const SkyFieldViolation *violation, const SkyRoute *route) {
   SkyBuf path;
-  sky_buf_init(&path, 1024);
-  if (route != NULL && route->binding != NULL)
-    json_path(route, sky_str(violation->field), &path);
-  if (path.size > 0 && !path.failed)
-    sky_buf_append_json_string(out, (const char *)path.data, path.size);
-  else
-    sky_buf_append_json_string(out, violation->field, strlen(violation->field));
+  sky_buf_init(&path, MAX_PATH_BYTES);
+  append_field(&path, violation, route);
+  sky_buf_append_json_string(out, (const char *)path.data, path.size);
   sky_buf_finish(&path);
+}
+
+/* What tells of the first violation names its field as the violations do. */
+static void add_detail(SkyBuf *out, const SkyError *status, const SkyRoute *route) {
+  const char *detail = public_detail(status);
+  if (detail != sky_status_message(status) || !sky_status_is_its_first_violation(status)) {
+    add_text(out, "detail", sky_str(detail));
+    return;
+  }
+  const SkyFieldViolation *violation = sky_status_violation(status, 0);
+  SkyBuf text;
+  sky_buf_init(&text, MAX_PATH_BYTES);
+  append_field(&text, violation, route);
+  sky_buf_append_text(&text, ": ");
+  sky_buf_append_text(&text, violation->description);
+  add_text(out, "detail", sky_buf_str(&text));
+  sky_buf_finish(&text);
 }
 
 static void add_violations(SkyBuf *out, const SkyError *status, const SkyRoute *route) {
@@ -217,7 +241,7 @@ void sky_problem_write(const SkyError *status, const SkyProblemContext *context,
   add_text(ret_body, "title", sky_str(sky_http_status_title(http_status)));
   sky_buf_append_text(ret_body, ",\"status\":");
   sky_buf_append(ret_body, number, number_write_uint64(http_status, number));
-  add_text(ret_body, "detail", sky_str(public_detail(status)));
+  add_detail(ret_body, status, context->route);
   add_text(ret_body, "instance", context->instance);
   add_text(ret_body, "code", sky_str(sky_code_name(sky_status_code(status))));
   add_text(ret_body, "reason", sky_str(reason));

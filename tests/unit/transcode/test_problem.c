@@ -96,6 +96,7 @@ START_TEST(violations_of_a_backend_get_the_names_of_the_body) {
     snprintf(wanted, sizeof(wanted), "{\"field\":\"%s\",", fields[i]);
     ck_assert_msg(strstr(text, wanted) != NULL, "%s in %s", wanted, text);
   }
+  ck_assert_msg(strstr(text, "\"detail\":\"author.homeTown: a\"") != NULL, "%s", text);
 }
 END_TEST
 
