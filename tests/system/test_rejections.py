@@ -17,8 +17,8 @@ def assert_nothing_left(system, http, id: str, owner: str):
         assert id not in [document[key] for document in stores.documents(system, service, collection)]
     for document in stores.documents(system, "dronescheduler", "assignments"):
         assert document["deliveryId"] != id or document["assignment"].get("state") != "ASSIGNMENT_STATE_ACTIVE"
-    for entry in stores.documents(system, "account", "ledger"):
-        assert entry["id"] != id or not entry.get("active")
+    eventually(lambda: not [entry for entry in stores.documents(system, "account", "ledger") if entry["id"] == id and entry.get("active")],
+               what="the account has heard of the end")
     assert broker.dead_letters(system) == 0
 
 

@@ -53,9 +53,11 @@ def check_told_once(rig, states):
     """Every end reaches the broker, each event under one id."""
 
     def told():
-        ends = Counter((kind, id) for kind, id in rig.events() if kind in ("saga_completed", "saga_compensated", "saga_failed"))
-        starts = Counter(id for kind, id in rig.events() if kind == "saga_started")
-        assert set(starts) == set(states) and set(starts.values()) == {1}
+        events = rig.events()
+        ends = Counter((kind, id) for kind, id in events if kind in ("saga_completed", "saga_compensated", "saga_failed"))
+        starts = Counter(id for kind, id in events if kind == "saga_started")
+        untold = [(id, states[id], [kind for kind, of in events if of == id]) for id in states if starts[id] != 1]
+        assert not untold and set(starts) == set(states), untold
         for id, state in states.items():
             last = "saga_completed" if state == "WORKFLOW_STATE_COMPLETED" else "saga_compensated"
             assert ends[last, id] == 1, (id, state)
