@@ -47,6 +47,10 @@ int64_t driver_now_ms(const Driver *driver) {
   return sky_clock_wall_ms(driver->options.clock);
 }
 
+int64_t driver_uptime_ms(const Driver *driver) {
+  return sky_clock_monotonic_ns(driver->options.clock) / SKY_NS_PER_MS;
+}
+
 static void flight_destroy(Flight *flight) {
   saga_record_finish(&flight->record);
   free(flight);
@@ -138,9 +142,14 @@ static bool wait_for_room(Driver *driver) {
   return !driver->stopping && has_room(driver);
 }
 
+/* Only what went through tells how long that takes: a refusal at the first step is quick whatever the load. */
+static void tell_intake(Driver *driver, const Flight *flight) {
+  if (flight->begin_ms != 0 && !flight->lost && flight->record.saga.state == SAGA_COMPLETED)
+    intake_note(&driver->intake, flight->begin_ms, driver_uptime_ms(driver), busy(driver));
+}
+
 void flight_remove(Driver *driver, Flight *flight) {
-  if (flight->begin_ms != 0 && !flight->lost)
-    intake_note(&driver->intake, flight->begin_ms, driver_now_ms(driver), busy(driver));
+  tell_intake(driver, flight);
   flight->removed = true;
   note_pause(driver, flight);
   sky_map_remove(driver->flights, sky_str(flight->record.id));
@@ -247,7 +256,7 @@ static SkyStatus set_off(Driver *driver, Flight *flight, const DriverRequest *re
   record->create_ms = driver_now_ms(driver);
   lock_for_us(driver, record);
   driver->stats.begun++;
-  flight->begin_ms = record->create_ms;
+  flight->begin_ms = driver_uptime_ms(driver);
   flight_feed(flight, (SagaEvent){.kind = SAGA_EVENT_BEGIN, .complete_by_ms = complete_by_ms(driver, request->order)});
   return SKY_OK;
 }

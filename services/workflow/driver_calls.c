@@ -49,20 +49,22 @@ static void call(Driver *driver, Flight *flight, SagaEffect effect) {
   pthread_mutex_lock(&driver->lock);
 }
 
-static void block(Driver *driver, Flight *flight, uint32_t serial, int64_t until_ms) {
-  until_ms += (int64_t)(sky_random_unit(driver->options.random) * SPREAD_MS);
+static void block(Driver *driver, Flight *flight, uint32_t serial, int64_t for_ms) {
+  const int64_t until_ms =
+      driver_now_ms(driver) + for_ms + (int64_t)(sky_random_unit(driver->options.random) * SPREAD_MS);
   flight_feed(flight, (SagaEvent){.kind = SAGA_EVENT_BLOCKED, .serial = serial, .until_ms = until_ms});
   driver_go_on(driver, flight);
 }
 
 static void call_if_allowed(Driver *driver, Flight *flight, SagaEffect effect) {
   const StepsPeer peer = steps_peer(effect.action, effect.step);
-  int64_t until_ms = 0;
   if (peer == PEER_NONE) {
     call(driver, flight, effect);
     return;
   }
-  const SkyBreakerAnswer answer = sky_breaker_begin(&driver->breakers[peer], driver_now_ms(driver), &until_ms);
+  const int64_t now_ms = driver_uptime_ms(driver);
+  int64_t until_ms = now_ms;
+  const SkyBreakerAnswer answer = sky_breaker_begin(&driver->breakers[peer], now_ms, &until_ms);
   switch (answer) {
   case SKY_BREAKER_GO:
   case SKY_BREAKER_PROBE:
@@ -70,7 +72,7 @@ static void call_if_allowed(Driver *driver, Flight *flight, SagaEffect effect) {
     call(driver, flight, effect);
     return;
   case SKY_BREAKER_OPEN:
-    block(driver, flight, effect.serial, until_ms);
+    block(driver, flight, effect.serial, until_ms - now_ms);
     return;
   case SKY_BREAKER_FULL:
     flight->is_calling = true; /* so that nothing else is begun */
@@ -105,7 +107,7 @@ static void end_call(Driver *driver, SagaAction action, SagaStep step, SkyBreake
   const StepsPeer peer = steps_peer(action, step);
   if (peer == PEER_NONE)
     return;
-  sky_breaker_end(&driver->breakers[peer], begun, sick, driver_now_ms(driver));
+  sky_breaker_end(&driver->breakers[peer], begun, sick, driver_uptime_ms(driver));
   if (!driver->stopping)
     let_next_go(driver, peer);
 }

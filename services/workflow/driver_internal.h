@@ -31,7 +31,7 @@ typedef struct Flight {
   Waiter *written_waiters;
   SkyTimer timer;
   SkyTrace trace;
-  int64_t begin_ms;            /* when its order was taken up; 0: it was resumed, or has paused since */
+  int64_t begin_ms;            /* uptime when its order was taken up; 0: it was resumed, or has paused since */
   bool pausing;                /* waits for a time, not for a peer: counted in driver->pausing */
   struct Flight *next_write;   /* queue */
   struct Flight *next_allowed; /* of a peer's bulkhead */
@@ -69,7 +69,8 @@ struct Driver {
 void flight_queue_push(FlightQueue *queue, Flight *flight, bool of_writes);
 Flight *flight_queue_pop(FlightQueue *queue, bool of_writes);
 
-int64_t driver_now_ms(const Driver *driver);
+int64_t driver_now_ms(const Driver *driver);    /* Unix time: what is stored and told */
+int64_t driver_uptime_ms(const Driver *driver); /* never jumps: durations, and until when a peer is left alone */
 
 /* With the lock held: tells those who watch. */
 void driver_tell(Driver *driver, const SagaRecord *record);

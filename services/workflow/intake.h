@@ -5,7 +5,7 @@
  * multiplicative decrease of TCP's congestion control, RFC 5681 §3.1, with time in the place of loss). Where even a
  * saga on its own takes long, because peers are far away, the target is a multiple of what the quickest take.
  *
- * Pure: times come from the caller. Not thread-safe.
+ * Pure: times come from the caller, who takes them from a clock that never jumps. Not thread-safe.
  */
 #pragma once
 

@@ -6,7 +6,7 @@ from collections import Counter
 
 from support.waiting import eventually
 
-from peers import Sometimes, busy
+from peers import Sometimes, away, busy
 from rig import FINAL, Rig, order
 
 REQUESTS = 200
@@ -136,6 +136,19 @@ def test_the_peers_die_and_come_back(rig):
 
 def no_drone(request):
     raise busy()
+
+
+def test_a_peer_that_is_away_holds_up_nothing_but_its_own_step(rig):
+    """More orders than sagas are under way at first: those that wait for the peer leave their room to others."""
+
+    def hook(request):
+        raise away()
+
+    rig.peers.before("AssignDrone", hook)
+    ids = [rig.request() for _ in range(300)]
+    eventually(lambda: len(rig.peers.packages) == len(ids), 20)
+    rig.peers.clear()
+    assert set(all_end(rig, ids).values()) == {"WORKFLOW_STATE_COMPLETED"}
 
 
 def test_killed_while_it_waits_it_resumes_long_before_its_lease_ends(tmp_path):
