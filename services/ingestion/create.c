@@ -5,7 +5,7 @@
 #include "ingestion/submit.h"
 
 #include <pthread.h>
-#include <stdatomic.h>
+#include <stdbool.h>
 #include <string.h>
 
 #include <sky/rpc/status_proto.h>
@@ -13,7 +13,11 @@
 
 #include "google/rpc/status.sky.h"
 
-enum { MAX_ERROR_BYTES = 64 << 10 };
+enum {
+  MAX_ERROR_BYTES = 64 << 10,
+  /* Items of one batch: a thousand at once would fill the queues of the workflow, and our own. */
+  MOST_UNDER_WAY = 64,
+};
 
 /* ---- one ---- */
 
@@ -42,7 +46,7 @@ static SkyStatus make_event(IngestionService *service, SkyCall *call, const comm
   if (idempotency_key[0] != '\0') {
     char digest[SKY_UUID_TEXT_SIZE];
     order_digest(order, digest);
-    event->order_digest = sky_call_strdup(call, digest);
+    event->order_digest = digest[0] == '\0' ? NULL : sky_call_strdup(call, digest);
   }
   return event->order_digest == NULL || event->delivery_id == NULL || event->occur_time == NULL ? sky_status_no_memory()
                                                                                                 : SKY_OK;
@@ -86,26 +90,25 @@ SkyStatus ingestion_create(void *self, SkyCall *call, const ingestion_CreateDeli
 
 /* ---- many ---- */
 
+typedef struct Item Item;
+
 /* In the call's arena, as all of its items. */
 typedef struct Batch {
   SkyCall *call;
-  SkyContext context;   /* the call may end while items are still being submitted */
-  pthread_mutex_t lock; /* guards the arena: items are answered side by side */
-  _Atomic size_t open;  /* items not answered yet, and one for the handler */
+  IngestionService *service;
+  pthread_mutex_t lock; /* guards what follows, and the arena: items are answered side by side */
+  Item *items;
+  size_t count;
+  size_t next;      /* item to be submitted */
+  size_t under_way; /* submitted and not answered */
+  bool submitting;  /* a thread does, or is about to */
 } Batch;
 
-typedef struct Item {
+struct Item {
   Submission submission; /* event NULL: refused before */
   Batch *batch;
   ingestion_DeliveryRequestItemResult *result;
-} Item;
-
-static void close_one(Batch *batch) {
-  if (atomic_fetch_sub(&batch->open, 1) != 1)
-    return;
-  pthread_mutex_destroy(&batch->lock);
-  sky_call_finish(batch->call, SKY_OK);
-}
+};
 
 /* google.rpc.Status with all details, as the error of a call has them. With the lock held. */
 static void set_error(SkyArena *arena, ingestion_DeliveryRequestItemResult *result, const SkyError *status) {
@@ -123,23 +126,81 @@ static void set_error(SkyArena *arena, ingestion_DeliveryRequestItemResult *resu
                                       : FABRIKAM__INGESTION__V1__DELIVERY_REQUEST_ITEM_RESULT__RESULT_ERROR;
 }
 
+/* With the lock held, which it releases. The last one who has to do with the batch answers the call. */
+static void leave(Batch *batch) {
+  const bool done = !batch->submitting && batch->next == batch->count && batch->under_way == 0;
+  pthread_mutex_unlock(&batch->lock);
+  if (!done)
+    return;
+  pthread_mutex_destroy(&batch->lock);
+  sky_call_finish(batch->call, SKY_OK);
+}
+
+/* As many as may be under way. On the handler's thread, or a worker. */
+static void submit_some(void *user) {
+  Batch *batch = user;
+  pthread_mutex_lock(&batch->lock);
+  while (batch->next < batch->count && batch->under_way < MOST_UNDER_WAY) {
+    Item *item = &batch->items[batch->next++];
+    if (item->submission.event == NULL)
+      continue;
+    batch->under_way++;
+    pthread_mutex_unlock(&batch->lock);
+    ingestion_submit(&item->submission);
+    pthread_mutex_lock(&batch->lock);
+  }
+  batch->submitting = false;
+  leave(batch);
+}
+
+/* With the lock held. */
+static void refuse_rest(Batch *batch, const SkyError *status) {
+  for (; batch->next < batch->count; batch->next++)
+    if (batch->items[batch->next].submission.event != NULL)
+      set_error(sky_call_arena(batch->call), batch->items[batch->next].result, status);
+}
+
+/* Half of those under way are answered: more may go. Answers come on threads where nothing is to be submitted. */
+static void go_on(Batch *batch) {
+  SkyStatus status = sky_rpc_run(batch->service->rpc, submit_some, batch);
+  if (status == SKY_OK)
+    return;
+  status = ingestion_queue_error(status);
+  pthread_mutex_lock(&batch->lock);
+  refuse_rest(batch, status);
+  sky_status_free(status);
+  batch->submitting = false;
+  leave(batch);
+}
+
+/* With the lock held. */
+static SkyStatus set_result(Item *item, SkyStatus status, const ingestion_DeliveryRequestStatus *known) {
+  SkyArena *arena = sky_call_arena(item->batch->call);
+  SKY_TRY(status);
+  if (known != NULL)
+    SKY_TRY(ingestion_DeliveryRequestStatus_copy(known, arena, &item->result->delivery_request));
+  else if ((item->result->delivery_request = convert_waiting(item->submission.event, arena)) == NULL)
+    return sky_status_no_memory();
+  item->result->result_case = FABRIKAM__INGESTION__V1__DELIVERY_REQUEST_ITEM_RESULT__RESULT_DELIVERY_REQUEST;
+  return SKY_OK;
+}
+
 static void on_item_submitted(void *user, SkyStatus status, const ingestion_DeliveryRequestStatus *known) {
   Item *item = user;
   Batch *batch = item->batch;
-  ingestion_DeliveryRequestItemResult *result = item->result;
   pthread_mutex_lock(&batch->lock);
-  SkyArena *arena = sky_call_arena(batch->call);
-  if (status == SKY_OK && known != NULL)
-    status = ingestion_DeliveryRequestStatus_copy(known, arena, &result->delivery_request);
-  else if (status == SKY_OK && (result->delivery_request = convert_waiting(item->submission.event, arena)) == NULL)
-    status = sky_status_no_memory();
-  if (status == SKY_OK)
-    result->result_case = FABRIKAM__INGESTION__V1__DELIVERY_REQUEST_ITEM_RESULT__RESULT_DELIVERY_REQUEST;
-  else
-    set_error(arena, result, status);
-  pthread_mutex_unlock(&batch->lock);
+  status = set_result(item, status, known);
+  if (status != SKY_OK)
+    set_error(sky_call_arena(batch->call), item->result, status);
   sky_status_free(status);
-  close_one(batch);
+  batch->under_way--;
+  if (batch->submitting || batch->next == batch->count || batch->under_way > MOST_UNDER_WAY / 2) {
+    leave(batch);
+    return;
+  }
+  batch->submitting = true;
+  pthread_mutex_unlock(&batch->lock);
+  go_on(batch);
 }
 
 static SkyStatus check_item(IngestionService *service, const ingestion_DeliveryRequestItem *item) {
@@ -150,7 +211,7 @@ static SkyStatus check_item(IngestionService *service, const ingestion_DeliveryR
 }
 
 /* Refused items have their result at once; the others get an event to submit. */
-static SkyStatus prepare_item(Batch *batch, IngestionService *service, const ingestion_DeliveryRequestItem *request,
+static SkyStatus prepare_item(Batch *batch, const ingestion_DeliveryRequestItem *request,
                               ingestion_CreateDeliveryRequestsResponse *response, Item *item) {
   SkyArena *arena = sky_call_arena(batch->call);
   ingestion_DeliveryRequestItemResult *result = ingestion_DeliveryRequestItemResult_create(arena);
@@ -159,15 +220,15 @@ static SkyStatus prepare_item(Batch *batch, IngestionService *service, const ing
   result->index = (int32_t)response->n_results;
   response->results[response->n_results++] = result;
   *item = (Item){.batch = batch, .result = result};
-  SkyStatus status = check_item(service, request);
+  SkyStatus status = check_item(batch->service, request);
   if (status != SKY_OK) {
     set_error(arena, result, status);
     sky_status_free(status);
     return SKY_OK;
   }
   events_DeliveryRequested *event;
-  SKY_TRY(make_event(service, batch->call, request->order, request->idempotency_key, &event));
-  item->submission = (Submission){service, &batch->context, event, on_item_submitted, item};
+  SKY_TRY(make_event(batch->service, batch->call, request->order, request->idempotency_key, &event));
+  item->submission = (Submission){batch->service, sky_call_context(batch->call), event, on_item_submitted, item};
   return SKY_OK;
 }
 
@@ -179,20 +240,12 @@ SkyStatus ingestion_create_many(void *self, SkyCall *call, const ingestion_Creat
   response->results = sky_arena_alloc(arena, request->n_items * sizeof(*response->results));
   if (batch == NULL || items == NULL || response->results == NULL)
     return sky_status_no_memory();
-  batch->call = call;
-  batch->context = *sky_call_context(call);
+  *batch = (Batch){.call = call, .service = self, .items = items, .count = request->n_items, .submitting = true};
   for (size_t i = 0; i < request->n_items; i++)
-    SKY_TRY(prepare_item(batch, self, request->items[i], response, &items[i]));
+    SKY_TRY(prepare_item(batch, request->items[i], response, &items[i]));
   pthread_mutex_init(&batch->lock, NULL);
-  atomic_init(&batch->open, 1);
   /* From here on other threads answer items, and this one allocates no more. */
   SkyStatus deferred = sky_call_defer(call);
-  for (size_t i = 0; i < request->n_items; i++) {
-    if (items[i].submission.event == NULL)
-      continue;
-    atomic_fetch_add(&batch->open, 1);
-    ingestion_submit(&items[i].submission);
-  }
-  close_one(batch);
+  submit_some(batch);
   return deferred;
 }

@@ -59,7 +59,7 @@ static void on_published(void *user, SkyStatus status, const SkyConfirmation *co
   }
   status = sky_rpc_run(submission->service->rpc, compare_with_first, submission);
   if (status != SKY_OK)
-    finish(submission, status, NULL);
+    finish(submission, ingestion_queue_error(status), NULL);
 }
 
 static bool has_key(const Submission *submission) {
@@ -77,15 +77,32 @@ static void publish(void *user) {
     events_DeliveryRequested_publish_async(bus, submission->context, event, on_published, submission);
 }
 
+/*
+ * New; or the workflow is away or hangs, and a request must not wait for it. Any other error, that it is overloaded
+ * above all, comes from one that may know the request, perhaps with another order: the client is to come again.
+ */
+static bool may_publish(const SkyError *status) {
+  const SkyCode code = sky_status_code(status);
+  return code == SKY_CODE_NOT_FOUND || code == SKY_CODE_UNAVAILABLE || code == SKY_CODE_DEADLINE_EXCEEDED;
+}
+
 /* On the I/O thread, where nothing is published. */
+static void publish_if_new(Submission *submission, SkyStatus status) {
+  if (may_publish(status)) {
+    sky_status_free(status);
+    status = sky_rpc_run(submission->service->rpc, publish, submission);
+  } else if (!sky_status_is_retryable(status)) { /* a fault of ours, whatever it says */
+    sky_status_free(status);
+    status = SKY_UNAVAILABLE("the workflow cannot say whether it knows the request");
+  }
+  if (status != SKY_OK)
+    finish(submission, ingestion_queue_error(status), NULL);
+}
+
 static void on_asked(void *user, SkyStatus status, const workflow_GetWorkflowResponse *response) {
   Submission *submission = user;
   if (status != SKY_OK) {
-    /* It is new; or the workflow cannot say, and a request must not wait for it. */
-    sky_status_free(status);
-    status = sky_rpc_run(submission->service->rpc, publish, submission);
-    if (status != SKY_OK)
-      finish(submission, status, NULL);
+    publish_if_new(submission, status);
     return;
   }
   SkyArena arena;
