@@ -39,6 +39,7 @@ SkyStatus delivery_aggregate_init(DeliveryAggregate *aggregate, const DeliveryAg
   SKY_TRY(folds_create(&aggregate->folds));
   pthread_mutex_init(&aggregate->eta_mutex, NULL);
   pthread_mutex_init(&aggregate->projecting, NULL);
+  pthread_cond_init(&aggregate->folded, NULL);
   SKY_TRY(open_log(aggregate, options));
   return delivery_changes_start(aggregate);
 }
@@ -57,6 +58,7 @@ void delivery_aggregate_finish(DeliveryAggregate *aggregate) {
   project_the_rest(aggregate);
   sky_event_log_destroy(aggregate->log); /* which marks what was published and projected */
   folds_destroy(aggregate->folds);
+  pthread_cond_destroy(&aggregate->folded);
   pthread_mutex_destroy(&aggregate->projecting);
   pthread_mutex_destroy(&aggregate->eta_mutex);
   *aggregate = (DeliveryAggregate){0};

@@ -23,6 +23,7 @@ typedef struct DeliveryAggregate {
   const SkyRandom *random;
   SkyBatch *changes;
   DeliveryFolds *folds;
+  pthread_cond_t folded;      /* with the mutex of the folds: a change that was appended is in its fold */
   pthread_mutex_t projecting; /* one at a time */
   pthread_mutex_t eta_mutex;
   EtaModel eta;

@@ -124,6 +124,7 @@ static SkyStatus take_over(DeliveryAggregate *aggregate, DeliveryChange *change,
   SkyStatus status = appended == SKY_OK ? fold_in(change, sky_clock_wall_ms(aggregate->clock)) : appended;
   if (status != SKY_OK)
     change->fold->gone = true;
+  pthread_cond_broadcast(&aggregate->folded);
   pthread_mutex_unlock(folds_mutex(aggregate->folds));
   if (status != SKY_OK)
     return status;

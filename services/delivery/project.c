@@ -4,6 +4,7 @@
  * was faster, from the log.
  */
 #include <stdlib.h>
+#include <time.h>
 
 #include <sky/codec/message.h>
 
@@ -177,6 +178,25 @@ SkyStatus delivery_project_all(DeliveryAggregate *aggregate, const SkyContext *c
   return status;
 }
 
+/* The log publishes what it has appended while the changing thread is only about to fold it in. */
+static bool is_being_folded(const DeliveryAggregate *aggregate, const SkyProjection *wanted) {
+  const DeliveryFold *fold = folds_look(aggregate->folds, wanted->aggregate_id);
+  return fold != NULL && fold->busy && fold->document->log_version < wanted->version;
+}
+
+static void await_folds(DeliveryAggregate *aggregate, const SkyContext *context, const SkyProjection *wanted,
+                        size_t count) {
+  const struct timespec until = {.tv_sec = (time_t)(context->deadline_ns / SKY_NS_PER_S),
+                                 .tv_nsec = (long)(context->deadline_ns % SKY_NS_PER_S)};
+  int error = 0;
+  pthread_mutex_lock(folds_mutex(aggregate->folds));
+  for (size_t i = 0; i < count && error == 0; i++) {
+    while (error == 0 && is_being_folded(aggregate, &wanted[i]))
+      error = pthread_cond_clockwait(&aggregate->folded, folds_mutex(aggregate->folds), CLOCK_MONOTONIC, &until);
+  }
+  pthread_mutex_unlock(folds_mutex(aggregate->folds));
+}
+
 static bool is_projected(DeliveryAggregate *aggregate, const SkyProjection *wanted) {
   pthread_mutex_lock(folds_mutex(aggregate->folds));
   const DeliveryFold *fold = folds_look(aggregate->folds, wanted->aggregate_id);
@@ -217,6 +237,7 @@ static SkyStatus project_stored(DeliveryAggregate *aggregate, const SkyContext *
 SkyStatus delivery_project(void *self, const SkyContext *context, const SkyProjection *wanted, size_t count) {
   DeliveryAggregate *aggregate = self;
   SkyStatus first = SKY_OK;
+  await_folds(aggregate, context, wanted, count);
   /* What counts is whether those that are wanted are there then. */
   sky_status_free(delivery_project_all(aggregate, context));
   pthread_mutex_lock(&aggregate->projecting);
