@@ -2,6 +2,7 @@
  */
 #include "delivery/handlers.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include <openssl/sha.h>
@@ -60,11 +61,27 @@ static SkyStatus check_fits(const DeliveryDocument *document, const delivery_Con
   return SKY_OK;
 }
 
-static SkyStatus insert(SkyCall *call, Upload *upload, delivery_Confirmation *confirmation) {
-  delivery_store_ConfirmationDocument document = delivery_store_ConfirmationDocument_INIT;
-  document.id = upload->first->delivery_id;
-  document.confirmation = confirmation;
+/* Under its content, so it does no harm when the proof is not written any more, or is another one. */
+static SkyStatus insert_blob(SkyCall *call, Upload *upload, const delivery_Confirmation *confirmation) {
+  char hex[2 * SHA256_DIGEST_LENGTH + 1];
+  for (size_t i = 0; i < SHA256_DIGEST_LENGTH; i++)
+    snprintf(hex + 2 * i, 3, "%02x", confirmation->sha256.data[i]);
+  delivery_store_BlobDocument document = delivery_store_BlobDocument_INIT;
+  document.id = sky_call_printf(call, "%s/%s", confirmation->delivery_id, hex);
   document.blob = (ProtobufCBinaryData){upload->blob.size, upload->blob.data};
+  if (document.id == NULL)
+    return sky_status_no_memory();
+  SkyStatus status =
+      sky_store_insert(upload->service->aggregate.store, sky_call_context(call), &delivery_blobs, &document.base);
+  sky_status_take(&status, SKY_CODE_ALREADY_EXISTS);
+  return status;
+}
+
+static SkyStatus insert(SkyCall *call, Upload *upload, delivery_Confirmation *confirmation) {
+  SKY_TRY(insert_blob(call, upload, confirmation));
+  delivery_store_ConfirmationDocument document = delivery_store_ConfirmationDocument_INIT;
+  document.id = confirmation->delivery_id;
+  document.confirmation = confirmation;
   return sky_store_insert(upload->service->aggregate.store, sky_call_context(call), &delivery_confirmations,
                           &document.base);
 }

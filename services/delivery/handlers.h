@@ -19,9 +19,12 @@ typedef struct DeliveryService {
 /* service must outlive the server. */
 SkyServiceBinding delivery_service_bind(DeliveryService *service);
 
-/* present.c: a delivery as its readers see it. *ret borrows from the document, which stays as it is. */
+/* present.c: deliveries as their readers see them. *ret borrows from the document, which stays as it is. */
 SKY_MUST_USE SkyStatus delivery_present(DeliveryService *service, SkyCall *call, const DeliveryDocument *document,
                                         delivery_Delivery **ret);
+SKY_MUST_USE SkyStatus delivery_present_many(DeliveryService *service, SkyCall *call,
+                                             const DeliveryDocument *const *documents, size_t count,
+                                             delivery_Delivery **ret);
 
 /* queries.c */
 SkyStatus delivery_get(void *self, SkyCall *call, const delivery_GetDeliveryRequest *request,

@@ -98,9 +98,9 @@ SkyStatus delivery_list(void *self, SkyCall *call, const delivery_ListDeliveries
   response->deliveries = sky_arena_alloc(arena, page.count * sizeof(*response->deliveries));
   if (response->deliveries == NULL)
     return sky_status_no_memory();
-  for (; response->n_deliveries < page.count; response->n_deliveries++)
-    SKY_TRY(delivery_present(service, call, (DeliveryDocument *)page.documents[response->n_deliveries],
-                             &response->deliveries[response->n_deliveries]));
+  SKY_TRY(delivery_present_many(service, call, (const DeliveryDocument *const *)(void *)page.documents, page.count,
+                                response->deliveries));
+  response->n_deliveries = page.count;
   response->next_page_token = page.next_page_token;
   return SKY_OK;
 }

@@ -19,6 +19,9 @@ const SkyCollection delivery_documents = {
 const SkyCollection delivery_confirmations = {
     .name = "confirmations", .type = delivery_store_ConfirmationDocument_descriptor, .id_field = "id"};
 
+const SkyCollection delivery_blobs = {
+    .name = "confirmation_blobs", .type = delivery_store_BlobDocument_descriptor, .id_field = "id"};
+
 static const SkyIndex notify_me_indexes[] = {{.name = NOTIFY_MES_BY_DELIVERY, .fields = {"delivery_id"}}};
 
 const SkyCollection delivery_notify_mes = {
@@ -32,5 +35,6 @@ const SkyCollection delivery_notify_mes = {
 const SkyCollection delivery_secrets = {
     .name = "secrets", .type = delivery_store_SecretDocument_descriptor, .id_field = "id"};
 
-const SkyCollection *const delivery_collections[DELIVERY_COLLECTIONS] = {
-    &delivery_log, &delivery_documents, &delivery_confirmations, &delivery_notify_mes, &delivery_secrets};
+const SkyCollection *const delivery_collections[DELIVERY_COLLECTIONS] = {&delivery_log,           &delivery_documents,
+                                                                         &delivery_confirmations, &delivery_blobs,
+                                                                         &delivery_notify_mes,    &delivery_secrets};

@@ -10,10 +10,11 @@
 extern const SkyCollection delivery_log;
 extern const SkyCollection delivery_documents;
 extern const SkyCollection delivery_confirmations;
+extern const SkyCollection delivery_blobs; /* of the confirmations */
 extern const SkyCollection delivery_notify_mes;
 extern const SkyCollection delivery_secrets;
 
-enum { DELIVERY_COLLECTIONS = 5 };
+enum { DELIVERY_COLLECTIONS = 6 };
 extern const SkyCollection *const delivery_collections[DELIVERY_COLLECTIONS]; /* for SkyServiceDefinition */
 
 /* Indexes of delivery_documents, each with its fields. */

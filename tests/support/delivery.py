@@ -55,6 +55,11 @@ class Deliveries:
         payload = message("fabrikam.events.v1.DronePositionChanged", position).SerializeToString()
         publish(self.nats.port, "fab.dronescheduler.drone_position_changed.v1.drone-1", payload)
 
+    def progress(self, id: str, phase: str) -> None:
+        """What the drone says of its mission."""
+        now = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        self.client.call("ReportProgress", {"id": id, "droneId": "drone-1", "phase": f"MISSION_PHASE_{phase}", "location": PICKUP, "observeTime": now})
+
     def status(self, id: str) -> dict:
         return self.client.call("GetStatus", {"id": id})["status"]
 

@@ -50,6 +50,9 @@ typedef struct SkyStoreDriver {
   SkyStatus (*write)(void *self, const SkyContext *context, SkyStoreWrite *writes, size_t count);
   SkyStatus (*get)(void *self, const SkyContext *context, const SkySchema *schema, const char *id, SkyArena *arena,
                    ProtobufCMessage **ret, int64_t *ret_version);
+  /* documents are NULL at first, and stay so where there is none; count is 1 to SKY_PAGE_MAX. */
+  SkyStatus (*get_many)(void *self, const SkyContext *context, const SkySchema *schema, const char *const *ids,
+                        size_t count, SkyArena *arena, ProtobufCMessage **documents);
   SkyStatus (*find)(void *self, const SkyContext *context, const SkyStoreFind *find, SkyArena *arena,
                     SkyStoreFound *found);
 } SkyStoreDriver;

@@ -181,6 +181,7 @@ static const SkyStoreDriver driver = {
     .ping = mongo_ping,
     .write = sky_mongo_write,
     .get = sky_mongo_get,
+    .get_many = sky_mongo_get_many,
     .find = sky_mongo_find,
 };
 

@@ -81,6 +81,9 @@ SKY_MUST_USE SkyStatus sky_mongo_decode(const SkySchema *schema, const bson_t *f
 /* As SkyStoreDriver says; self is the driver. */
 SKY_MUST_USE SkyStatus sky_mongo_get(void *self, const SkyContext *context, const SkySchema *schema, const char *id,
                                      SkyArena *arena, ProtobufCMessage **ret, int64_t *ret_version);
+SKY_MUST_USE SkyStatus sky_mongo_get_many(void *self, const SkyContext *context, const SkySchema *schema,
+                                          const char *const *ids, size_t count, SkyArena *arena,
+                                          ProtobufCMessage **documents);
 SKY_MUST_USE SkyStatus sky_mongo_find(void *self, const SkyContext *context, const SkyStoreFind *find, SkyArena *arena,
                                       SkyStoreFound *found);
 SKY_MUST_USE SkyStatus sky_mongo_write(void *self, const SkyContext *context, SkyStoreWrite *writes, size_t count);

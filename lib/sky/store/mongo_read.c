@@ -164,6 +164,49 @@ SkyStatus sky_mongo_get(void *self, const SkyContext *context, const SkySchema *
   return status;
 }
 
+static void append_ids(bson_t *filter, const char *const *ids, size_t count) {
+  bson_t in, array;
+  bson_append_document_begin(filter, "_id", -1, &in);
+  bson_append_array_begin(&in, "$in", -1, &array);
+  for (size_t i = 0; i < count; i++) {
+    char buffer[16];
+    const char *key;
+    bson_uint32_to_string((uint32_t)i, &key, buffer, sizeof(buffer));
+    bson_append_utf8(&array, key, -1, ids[i], -1);
+  }
+  bson_append_array_end(&in, &array);
+  bson_append_document_end(filter, &in);
+}
+
+/* The server gives them in an order of its own. */
+static SkyStatus place(const SkySchema *schema, const SkyStoreFound *found, const char *const *ids, size_t count,
+                       ProtobufCMessage **documents) {
+  for (size_t at = 0; at < found->count; at++) {
+    const char *id;
+    SKY_TRY(sky_schema_id(schema, found->documents[at], &id));
+    for (size_t i = 0; i < count; i++) {
+      if (strcmp(ids[i], id) == 0)
+        documents[i] = found->documents[at];
+    }
+  }
+  return SKY_OK;
+}
+
+SkyStatus sky_mongo_get_many(void *self, const SkyContext *context, const SkySchema *schema, const char *const *ids,
+                             size_t count, SkyArena *arena, ProtobufCMessage **documents) {
+  SkyStoreFound found = {.documents = sky_arena_alloc(arena, count * sizeof(ProtobufCMessage *)),
+                         .versions = sky_arena_alloc(arena, count * sizeof(int64_t))};
+  if (found.documents == NULL || found.versions == NULL)
+    return sky_status_no_memory();
+  const Reading reading = {self, context, schema, arena, &found, count};
+  bson_t filter = BSON_INITIALIZER, options = BSON_INITIALIZER;
+  append_ids(&filter, ids, count);
+  SkyStatus status = run_limited(&reading, &filter, &options);
+  bson_destroy(&filter);
+  bson_destroy(&options);
+  return status == SKY_OK ? place(schema, &found, ids, count, documents) : status;
+}
+
 SkyStatus sky_mongo_find(void *self, const SkyContext *context, const SkyStoreFind *find, SkyArena *arena,
                          SkyStoreFound *found) {
   const Reading reading = {self, context, find->schema, arena, found, find->limit};

@@ -192,6 +192,11 @@ static SkyStatus sqlite_get(void *self, const SkyContext *context, const SkySche
   return sky_sqlite_readers_get(((SkySqlite *)self)->readers, context, schema, id, arena, ret, ret_version);
 }
 
+static SkyStatus sqlite_get_many(void *self, const SkyContext *context, const SkySchema *schema, const char *const *ids,
+                                 size_t count, SkyArena *arena, ProtobufCMessage **documents) {
+  return sky_sqlite_readers_get_many(((SkySqlite *)self)->readers, context, schema, ids, count, arena, documents);
+}
+
 static SkyStatus sqlite_find(void *self, const SkyContext *context, const SkyStoreFind *find, SkyArena *arena,
                              SkyStoreFound *found) {
   return sky_sqlite_readers_find(((SkySqlite *)self)->readers, context, find, arena, found);
@@ -203,6 +208,7 @@ static const SkyStoreDriver driver = {
     .ping = sqlite_ping,
     .write = sqlite_write,
     .get = sqlite_get,
+    .get_many = sqlite_get_many,
     .find = sqlite_find,
 };
 

@@ -59,5 +59,8 @@ SKY_MUST_USE SkyStatus sky_sqlite_readers_ping(SkySqliteReaders *readers, const 
 SKY_MUST_USE SkyStatus sky_sqlite_readers_get(SkySqliteReaders *readers, const SkyContext *context,
                                               const SkySchema *schema, const char *id, SkyArena *arena,
                                               ProtobufCMessage **ret, int64_t *ret_version);
+SKY_MUST_USE SkyStatus sky_sqlite_readers_get_many(SkySqliteReaders *readers, const SkyContext *context,
+                                                   const SkySchema *schema, const char *const *ids, size_t count,
+                                                   SkyArena *arena, ProtobufCMessage **documents);
 SKY_MUST_USE SkyStatus sky_sqlite_readers_find(SkySqliteReaders *readers, const SkyContext *context,
                                                const SkyStoreFind *find, SkyArena *arena, SkyStoreFound *found);

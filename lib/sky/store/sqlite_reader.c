@@ -194,6 +194,31 @@ SkyStatus sky_sqlite_readers_get(SkySqliteReaders *readers, const SkyContext *co
   return status;
 }
 
+static SkyStatus get_each(Reader *reader, sqlite3_stmt *statement, const SkySchema *schema, const char *const *ids,
+                          size_t count, SkyArena *arena, ProtobufCMessage **documents) {
+  SkyStatus status = SKY_OK;
+  for (size_t i = 0; i < count && status == SKY_OK; i++) {
+    int64_t version;
+    status = get(reader, statement, schema, ids[i], arena, &documents[i], &version);
+    if (sky_status_take(&status, SKY_CODE_NOT_FOUND))
+      documents[i] = NULL;
+  }
+  return status;
+}
+
+SkyStatus sky_sqlite_readers_get_many(SkySqliteReaders *readers, const SkyContext *context, const SkySchema *schema,
+                                      const char *const *ids, size_t count, SkyArena *arena,
+                                      ProtobufCMessage **documents) {
+  Reader *reader;
+  SKY_TRY(acquire(readers, context, &reader));
+  sqlite3_stmt *statement;
+  SkyStatus status = prepare_get(readers, reader, schema, &statement);
+  if (status == SKY_OK)
+    status = get_each(reader, statement, schema, ids, count, arena, documents);
+  release(readers, reader);
+  return status;
+}
+
 /* ---- find ---- */
 
 static Shape shape_of(const SkyStoreFind *find) {

@@ -200,6 +200,27 @@ SkyStatus sky_store_get(SkyStore *store, const SkyContext *context, const SkyCol
   return sky_store_span_end(&span, get_one(store, context, collection, id, arena, ret, ret_version));
 }
 
+static SkyStatus get_many(SkyStore *store, const SkyContext *context, const SkyCollection *collection,
+                          const char *const *ids, size_t count, SkyArena *arena, ProtobufCMessage **documents) {
+  SkyContext bounded;
+  SKY_TRY(begin(context, &bounded));
+  const SkySchema *schema;
+  SKY_TRY(find_schema(store, collection, &schema));
+  if (count > SKY_PAGE_MAX)
+    return SKY_INVALID_ARGUMENT("at most %d documents can be read at once", SKY_PAGE_MAX);
+  for (size_t i = 0; i < count; i++) {
+    SKY_TRY(check_id(schema, ids[i]));
+    documents[i] = NULL;
+  }
+  return count == 0 ? SKY_OK : store->driver->get_many(store->self, &bounded, schema, ids, count, arena, documents);
+}
+
+SkyStatus sky_store_get_many(SkyStore *store, const SkyContext *context, const SkyCollection *collection,
+                             const char *const *ids, size_t count, SkyArena *arena, ProtobufCMessage **documents) {
+  const SkyStoreSpan span = sky_store_span_begin(&store->meter, context, collection, "get_many");
+  return sky_store_span_end(&span, get_many(store, context, collection, ids, count, arena, documents));
+}
+
 /* ---- many documents ---- */
 
 /* Sends the writes that are sound; the others get their error at once. */

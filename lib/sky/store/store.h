@@ -74,6 +74,11 @@ SKY_MUST_USE SkyStatus sky_store_insert_many(SkyStore *store, const SkyContext *
 /* ret_version may be NULL. */
 SKY_MUST_USE SkyStatus sky_store_get(SkyStore *store, const SkyContext *context, const SkyCollection *collection,
                                      const char *id, SkyArena *arena, ProtobufCMessage **ret, int64_t *ret_version);
+/* Many in one read: documents[i] is that of ids[i], NULL when there is none (which is no error). At most SKY_PAGE_MAX.
+ */
+SKY_MUST_USE SkyStatus sky_store_get_many(SkyStore *store, const SkyContext *context, const SkyCollection *collection,
+                                          const char *const *ids, size_t count, SkyArena *arena,
+                                          ProtobufCMessage **documents);
 /* expected_version > 0. ABORTED when it has changed, NOT_FOUND when it is gone. */
 SKY_MUST_USE SkyStatus sky_store_replace(SkyStore *store, const SkyContext *context, const SkyCollection *collection,
                                          const ProtobufCMessage *document, int64_t expected_version,

@@ -1,7 +1,6 @@
 """Two replicas on one store: what one of them does, those who watch at the other learn."""
 
 import uuid
-from datetime import datetime, timezone
 
 import pytest
 from support.delivery import DROPOFF, PICKUP
@@ -16,11 +15,6 @@ def other(deliveries):
     yield from deliveries.replica()
 
 
-def progress(deliveries, id: str, phase: str) -> None:
-    deliveries.client.call("ReportProgress", {"id": id, "droneId": "drone-1", "phase": f"MISSION_PHASE_{phase}", "location": PICKUP,
-                                              "observeTime": datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")})
-
-
 def watch(client, id: str):
     """A watch that has begun."""
     updates = client.stream("WatchDelivery", {"id": id})
@@ -32,7 +26,7 @@ def watch(client, id: str):
 def test_a_watch_ends_when_the_delivery_ends_at_another_replica(deliveries, other, phase, stage):
     id = deliveries.put()
     updates = watch(other, id)
-    progress(deliveries, id, phase)
+    deliveries.progress(id, phase)
     assert [update["status"]["stage"] for update in updates][-1] == f"DELIVERY_STAGE_{stage}"
 
 
@@ -51,7 +45,7 @@ def test_positions_are_shown_also_by_a_replica_that_did_not_hear_of_the_pickup(d
 
     id = deliveries.put()
     deliveries.report(id, PICKUP, north_mps=20)
-    progress(deliveries, id, "PICKED_UP")
+    deliveries.progress(id, "PICKED_UP")
 
     def has_moved() -> bool:
         deliveries.report(id, MIDWAY, north_mps=20)

@@ -168,6 +168,32 @@ START_TEST(what_is_not_there_is_not_found) {
 }
 END_TEST
 
+START_TEST(many_are_read_at_once_each_in_its_place) {
+  const char *const wanted[] = {"c", "nobody", "a", "c", "b"};
+  ProtobufCMessage *found[5];
+  for (const char *const *id = (const char *const[]){"a", "b", "c", "d", NULL}; *id != NULL; id++)
+    insert(&documents, small_document(&arena, *id));
+  assert_ok(sky_store_get_many(store, &context, &documents, wanted, 5, &arena, found));
+  for (size_t i = 0; i < 5; i++) {
+    if (i == 1)
+      ck_assert_ptr_null(found[i]);
+    else
+      ck_assert_str_eq(((Document *)found[i])->id, wanted[i]);
+  }
+  assert_ok(sky_store_get_many(store, &context, &documents, wanted + 1, 1, &arena, found));
+  ck_assert_ptr_null(found[0]);
+  assert_ok(sky_store_get_many(store, &context, &documents, NULL, 0, &arena, NULL));
+  static const char *too_many[SKY_PAGE_MAX + 1];
+  for (size_t i = 0; i <= SKY_PAGE_MAX; i++)
+    too_many[i] = "a";
+  static ProtobufCMessage *all[SKY_PAGE_MAX + 1];
+  assert_ok(sky_store_get_many(store, &context, &documents, too_many, SKY_PAGE_MAX, &arena, all));
+  ck_assert_ptr_nonnull(all[SKY_PAGE_MAX - 1]);
+  assert_code(sky_store_get_many(store, &context, &documents, too_many, SKY_PAGE_MAX + 1, &arena, all),
+              SKY_CODE_INVALID_ARGUMENT);
+}
+END_TEST
+
 START_TEST(replace_is_compare_and_swap) {
   Document *document = small_document(&arena, "swap");
   insert(&documents, document);
@@ -675,6 +701,7 @@ int contract_run(const char *name) {
       an_id_is_inserted_once,
       ids_are_any_text,
       what_is_not_there_is_not_found,
+      many_are_read_at_once_each_in_its_place,
       replace_is_compare_and_swap,
       replace_removes_what_the_new_document_lacks,
       delete_heeds_the_version,
