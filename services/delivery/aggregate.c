@@ -1,5 +1,6 @@
 #include "delivery/aggregate.h"
 
+#include <sky/core/deadline_wait.h>
 #include <sky/service/resource.h>
 
 #include "delivery/store.h"
@@ -39,7 +40,7 @@ SkyStatus delivery_aggregate_init(DeliveryAggregate *aggregate, const DeliveryAg
   SKY_TRY(folds_create(&aggregate->folds));
   pthread_mutex_init(&aggregate->eta_mutex, NULL);
   pthread_mutex_init(&aggregate->projecting, NULL);
-  pthread_cond_init(&aggregate->folded, NULL);
+  sky_deadline_cond_init(&aggregate->folded);
   SKY_TRY(open_log(aggregate, options));
   return delivery_changes_start(aggregate);
 }

@@ -145,7 +145,10 @@ typedef struct Round {
 } Round;
 
 static void add(Round *round, DeliveryChange *change) {
+  DeliveryFolds *folds = round->aggregate->folds;
+  pthread_mutex_lock(folds_mutex(folds));
   change->fold->busy = true;
+  pthread_mutex_unlock(folds_mutex(folds));
   round->appends[round->count] = (SkyAppendTo){.aggregate_id = change->id,
                                                .expected_version = change->fold->document->log_version,
                                                .events = change->decision.events,

@@ -4,9 +4,9 @@
  * was faster, from the log.
  */
 #include <stdlib.h>
-#include <time.h>
 
 #include <sky/codec/message.h>
+#include <sky/core/deadline_wait.h>
 
 #include "delivery/aggregate.h"
 #include "delivery/store.h"
@@ -186,15 +186,14 @@ static bool is_being_folded(const DeliveryAggregate *aggregate, const SkyProject
 
 static void await_folds(DeliveryAggregate *aggregate, const SkyContext *context, const SkyProjection *wanted,
                         size_t count) {
-  const struct timespec until = {.tv_sec = (time_t)(context->deadline_ns / SKY_NS_PER_S),
-                                 .tv_nsec = (long)(context->deadline_ns % SKY_NS_PER_S)};
-  int error = 0;
-  pthread_mutex_lock(folds_mutex(aggregate->folds));
-  for (size_t i = 0; i < count && error == 0; i++) {
-    while (error == 0 && is_being_folded(aggregate, &wanted[i]))
-      error = pthread_cond_clockwait(&aggregate->folded, folds_mutex(aggregate->folds), CLOCK_MONOTONIC, &until);
+  pthread_mutex_t *mutex = folds_mutex(aggregate->folds);
+  bool in_time = true;
+  pthread_mutex_lock(mutex);
+  for (size_t i = 0; i < count && in_time; i++) {
+    while (in_time && is_being_folded(aggregate, &wanted[i]))
+      in_time = sky_deadline_cond_wait(&aggregate->folded, mutex, context->deadline_ns);
   }
-  pthread_mutex_unlock(folds_mutex(aggregate->folds));
+  pthread_mutex_unlock(mutex);
 }
 
 static bool is_projected(DeliveryAggregate *aggregate, const SkyProjection *wanted) {
