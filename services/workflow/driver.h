@@ -3,8 +3,8 @@
  * asynchronous call, a timer, or a write; what comes back is the saga's next event.
  *
  * A saga in memory is a flight. Its writes go through a queue that a few workers empty in batches: documents of new
- * sagas, then the log, then the other documents (see store.h for what a crash in between leaves). Messages from the
- * broker are settled when what they asked for is stored.
+ * sagas and of those that go on, then the log, then the other documents (see store.h for what a crash in between
+ * leaves). Messages from the broker are settled when what they asked for is stored.
  *
  * Bounded: no more than max_active flights; more messages stay in the stream. Thread-safe.
  */

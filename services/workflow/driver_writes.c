@@ -1,6 +1,6 @@
 /*
- * The driver's writes: workers empty the queue in batches, each with at most three commits: documents of new sagas,
- * then the log, then the other documents.
+ * The driver's writes: workers empty the queue in batches, each with at most four commits: documents of new sagas,
+ * those of sagas that go on after they were at rest, then the log, then the other documents.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -141,15 +141,23 @@ static SkyStatus read_version(Batch *batch, const SkyContext *context, Write *wr
   return SKY_UNAVAILABLE("the document of saga %s was written meanwhile", write->id);
 }
 
-/* Documents only follow the log: one that cannot be written now is mended with the next record, or by who resumes. */
-static void replace_documents(Batch *batch, const SkyContext *context) {
+/* From here on there is something to do: who takes over after a crash must find that, or the log goes on unseen. */
+static bool opens(const Write *write) {
+  return write->document->open && !write->flight->record.document_open;
+}
+
+/*
+ * Documents only follow the log: one that cannot be written now is mended with the next record, or by who resumes.
+ * Those that open their saga (again) go before it, as those of new sagas do.
+ */
+static void replace_documents(Batch *batch, const SkyContext *context, bool opening) {
   Write *writes[BATCH];
   SkyReplacement replacements[BATCH];
   SkyStatus results[BATCH] = {0};
   size_t count = 0;
   for (size_t i = 0; i < batch->count; i++) {
     Write *write = &batch->writes[i];
-    if (write->status != SKY_OK || write->flight->record.document_version == 0)
+    if (write->status != SKY_OK || write->flight->record.document_version == 0 || opens(write) != opening)
       continue;
     replacements[count] = (SkyReplacement){&write->document->base, write->document_version};
     writes[count++] = write;
@@ -214,6 +222,7 @@ static void settle(Driver *driver, Write *write, Waiter **told, Waiter **refused
     lose(driver, flight);
     return;
   }
+  flight->record.document_open = write->document->open;
   if (!flight->dirty && !flight->lost)
     driver_tell(driver, &flight->record);
   driver_go_on(driver, flight);
@@ -241,6 +250,7 @@ static void meet(Driver *driver, const SkyContext *context, Write *write) {
     SagaRecord *record = &write->flight->record;
     record->record_version = write->record_version = existing.record_version;
     record->document_version = write->document_version = existing.document_version;
+    record->document_open = existing.document_open;
     record->saga.cancel_asked = existing.saga.cancel_asked;
     record->saga.cancel_reason = existing.saga.cancel_reason;
     pthread_mutex_unlock(&driver->lock);
@@ -267,8 +277,9 @@ static void write_batch(Batch *batch) {
   const SkyContext background = sky_context_background();
   const SkyContext context = sky_context_with_timeout_ms(&background, WRITE_TIMEOUT_MS);
   insert_documents(batch, &context);
+  replace_documents(batch, &context, true);
   append_records(batch, &context);
-  replace_documents(batch, &context);
+  replace_documents(batch, &context, false);
   meet_existing(batch, &context);
 }
 

@@ -367,9 +367,10 @@ static SkyStatus load(SagaRecord *record, SkyStore *store, SkyEventLog *log, con
   SKY_TRY(sky_event_log_load_after(log, context, record->id, before, arena, take_newest, &newest, &record_version));
   SKY_TRY(saga_record_restore(record, newest != NULL ? newest : document));
   record->document_version = document_version;
+  record->document_open = document->open;
   record->record_version = record_version;
-  /* Only the document was written before a crash: the start is still to be told. */
-  record->saga.news.started = record_version == 0 && record->saga.state != SAGA_NEW;
+  /* Only the document was written before a crash: the start is still to be told, if that is what it was about. */
+  record->saga.news.started = newest == NULL && record->saga.state != SAGA_NEW && !record->saga.was_completed;
   return SKY_OK;
 }
 

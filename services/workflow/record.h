@@ -37,6 +37,7 @@ typedef struct SagaRecord {
   uint64_t changes;         /* grows with every change: Workflow.version */
   int64_t record_version;   /* of its last record in the log; 0: none */
   int64_t document_version; /* of its document in the store; 0: none */
+  bool document_open;       /* that says there is something left to do */
   char locked_by[SAGA_ID_SIZE];
   int64_t lock_expire_ms;
 } SagaRecord;

@@ -2,7 +2,9 @@
  * Store of the workflow service: the log of every saga (the truth), one document per saga (its index and what clients
  * read), and leases.
  *
- * A document may lag behind its log, or, when a saga is new, be one record ahead of it; saga_record_load() mends both.
+ * A document may lag behind its log, or, when its saga is new or goes on after it was at rest, be one record ahead of
+ * it; saga_record_load() mends both. It never says that nothing is left to do while the log knows better, for what is
+ * left is found by it.
  */
 #pragma once
 

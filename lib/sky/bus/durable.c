@@ -156,8 +156,9 @@ static bool is_idle(SkyConsumer *consumer) {
  */
 static bool is_stuck(SkyConsumer *consumer, const Progress *now, int64_t waiting) {
   Progress *last = &consumer->progress;
-  bool complete = now->unacknowledged == 0 && now->floor == now->delivered_stream;
-  if (!is_same(last, now) || complete || waiting == 0 || !is_idle(consumer)) {
+  bool nothing = now->delivered == 0; /* though the broker may have passed over what is not for it */
+  bool complete = now->unacknowledged == 0 && (nothing || now->floor == now->delivered_stream);
+  if (last->since_ns == 0 || !is_same(last, now) || complete || waiting == 0 || !is_idle(consumer)) {
     *last = *now;
     return false;
   }

@@ -123,6 +123,10 @@ class Rig:
         with sqlite3.connect(f"file:{self.store}?mode=ro", uri=True) as database:
             return database.execute(f"select count(*) from {table}").fetchone()[0]
 
+    def change_store(self, statement: str):
+        with sqlite3.connect(self.store, timeout=10) as database:
+            database.execute(statement)
+
     def events(self, subject: str = "fab.workflow.>") -> list[tuple[str, str]]:
         """(kind, saga) of everything the service has published, in order."""
         return [tuple(got.subject.split(".")[2::2]) for got in self.loop.run_until_complete(self._events(subject))]

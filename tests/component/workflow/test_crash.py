@@ -151,6 +151,24 @@ def test_a_peer_that_is_away_holds_up_nothing_but_its_own_step(rig):
     assert set(all_end(rig, ids).values()) == {"WORKFLOW_STATE_COMPLETED"}
 
 
+def test_killed_in_the_middle_of_a_write_a_saga_that_goes_on_is_not_forgotten(rig):
+    """One that was at rest, and one whose cancellation came before its order: what is to be done is found by their documents, which cannot be
+    written before the service dies."""
+    completed, early = rig.request(), str(uuid.uuid4())
+    rig.ends(completed, "COMPLETED")
+    rig.cancel(early)
+    eventually(lambda: rig.stored("sagas") == 2)
+    rig.change_store("create trigger hold before update on sagas begin select raise(abort, 'held by the test'); end")
+    rig.cancel(completed)
+    rig.request(id=early)
+    eventually(lambda: rig.workflow.log.read_text().count("held by the test") >= 10, what="both writes were tried")
+    rig.workflow.kill()
+    rig.change_store("drop trigger hold")
+    rig.workflow.start()
+    for id in (completed, early):  # what a killed process held comes again after ten seconds
+        eventually(lambda: rig.known(id)["state"] == "WORKFLOW_STATE_CANCELLED", 30)
+
+
 def test_killed_while_it_waits_it_resumes_long_before_its_lease_ends(tmp_path):
     rig = Rig(tmp_path, SKY_LEASE="1h")
     try:

@@ -159,6 +159,23 @@ START_TEST(one_that_is_stuck_is_made_anew_after_its_floor_and_once_only) {
 }
 END_TEST
 
+/* What the broker passes over, because it is for others, counts as delivered in the stream but not as acknowledged. */
+START_TEST(one_that_was_given_nothing_is_not_stuck) {
+  SkyConsumer consumer = double_of("NOTES", "reader", "test.notes.noted.v1.>");
+  must(durable_ensure(&consumer, WAIT_MS));
+  atomic_store(&consumer.ensured, true);
+  publish_numbers(&ended_type, 1, 3);
+  Reader reader = read_notes("reader", 0, 0);
+  SKY_CHECK_EVENTUALLY(look(&consumer) && consumer.progress.delivered_stream == 3);
+  consumer.progress.since_ns -= INT64_C(1000000) * SKY_NS_PER_MS;
+  look(&consumer);
+  ck_assert(atomic_load(&consumer.ensured));
+  natsSubscription_Destroy(reader.subscription);
+  natsConnection_Destroy(reader.connection);
+}
+END_TEST
+
 SKY_CHECK_MAIN_WITH("bus/durable", setup, stop_all, what_was_given_back_for_long_comes_again,
                     what_a_killed_server_forgot_to_remove_goes_and_nothing_else,
-                    one_that_is_stuck_is_made_anew_after_its_floor_and_once_only)
+                    one_that_is_stuck_is_made_anew_after_its_floor_and_once_only,
+                    one_that_was_given_nothing_is_not_stuck)
