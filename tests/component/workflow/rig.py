@@ -140,14 +140,11 @@ class Rig:
         return as_dict(event)
 
     async def _events(self, subject: str):
+        """All that the stream holds of it now."""
         connection = await nats.connect(f"nats://127.0.0.1:{self.nats.port}")  # its own: it outlives no broker
-        found = []
         try:
             subscription = await connection.jetstream().subscribe(subject, ordered_consumer=True, stream="WORKFLOWS")
-            while True:
-                got = await subscription.next_msg(timeout=0.5)
-                found.append(got)
-        except nats.errors.TimeoutError:
-            return found
+            begun = await subscription.consumer_info()
+            return [await subscription.next_msg(timeout=10) for _ in range(begun.num_pending + begun.delivered.consumer_seq)]
         finally:
             await connection.close()
