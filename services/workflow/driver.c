@@ -356,15 +356,27 @@ static bool is_elsewhere(const Driver *driver, const SagaRecord *record) {
   return saga_record_is_open(record) && strcmp(record->locked_by, driver->options.instance_id) != 0;
 }
 
+/*
+ * A document that says it is over, of which the log knows nothing: a crash came in between. Its order was not
+ * acknowledged and begins again (driver_writes.c); what the owner wants must not be taken for done before that.
+ */
+static bool is_without_log(const Flight *flight) {
+  const SagaRecord *record = &flight->record;
+  const bool just_read = !flight->writing && !flight->queued && !flight->dirty;
+  return just_read && record->document_version > 0 && record->record_version == 0 && record->saga.state != SAGA_NEW &&
+         !saga_record_is_open(record);
+}
+
 static SkyStatus find_for_owner(Driver *driver, const SkyContext *context, const char *id, Flight **ret) {
   SKY_TRY(find(driver, context, id, ret));
-  if (!is_elsewhere(driver, &(*ret)->record)) {
+  const bool without_log = is_without_log(*ret);
+  if (!without_log && !is_elsewhere(driver, &(*ret)->record)) {
     lock_for_us(driver, &(*ret)->record);
     return SKY_OK;
   }
   flight_remove(driver, *ret);
   *ret = NULL;
-  return not_now("another process works on the saga");
+  return not_now(without_log ? "the saga is to begin again" : "another process works on the saga");
 }
 
 void driver_cancel(Driver *driver, const SkyContext *context, const char *id, const char *code, const char *message,

@@ -244,19 +244,24 @@ static void meet(Driver *driver, const SkyContext *context, Write *write) {
   SagaRecord existing;
   saga_record_init(&existing, write->id);
   SkyStatus status = saga_record_load(&existing, driver->options.store, driver->options.log, context);
-  if (status == SKY_OK && existing.saga.state == SAGA_NEW) {
-    /* Remembered: this order goes the way of a cancelled one. */
+  if (status == SKY_OK && (existing.saga.state == SAGA_NEW || existing.record_version == 0)) {
+    /*
+     * Remembered: this order goes the way of a cancelled one. Or a document without a log, which was never told: only
+     * the log says what has happened, and who appends first to it has the saga.
+     */
     pthread_mutex_lock(&driver->lock);
     SagaRecord *record = &write->flight->record;
     record->record_version = write->record_version = existing.record_version;
     record->document_version = write->document_version = existing.document_version;
     record->document_open = existing.document_open;
-    record->saga.cancel_asked = existing.saga.cancel_asked;
-    record->saga.cancel_reason = existing.saga.cancel_reason;
+    if (existing.saga.state == SAGA_NEW) {
+      record->saga.cancel_asked = existing.saga.cancel_asked;
+      record->saga.cancel_reason = existing.saga.cancel_reason;
+    }
     pthread_mutex_unlock(&driver->lock);
     sky_status_free(write->status);
-    write->status = SKY_UNAVAILABLE("written again, with the cancellation"); /* write_again() */
-  } else if (status == SKY_OK && existing.record_version > 0) {
+    write->status = SKY_UNAVAILABLE("written again, over what is there"); /* write_again() */
+  } else if (status == SKY_OK) {
     sky_status_free(write->status);
     write->status = SKY_OK; /* the order is known; the flight, which knows less, goes */
     write->flight->lost = true;

@@ -138,13 +138,13 @@ def no_drone(request):
     raise busy()
 
 
+def unreachable(request):
+    raise away()
+
+
 def test_a_peer_that_is_away_holds_up_nothing_but_its_own_step(rig):
     """More orders than sagas are under way at first: those that wait for the peer leave their room to others."""
-
-    def hook(request):
-        raise away()
-
-    rig.peers.before("AssignDrone", hook)
+    rig.peers.before("AssignDrone", unreachable)
     ids = [rig.request() for _ in range(300)]
     eventually(lambda: len(rig.peers.packages) == len(ids), 20)
     rig.peers.clear()
@@ -183,6 +183,21 @@ def test_killed_while_it_waits_it_resumes_long_before_its_lease_ends(tmp_path):
         assert set(states.values()) == {"WORKFLOW_STATE_COMPLETED"}
     finally:
         rig.stop()
+
+
+def test_killed_between_the_document_and_its_log_it_begins_again(rig):
+    """The document may say anything then, also that all is over: it is not believed, for nobody was told."""
+    rig.peers.before("CheckAccount", unreachable)
+    id = rig.request()
+    eventually(lambda: rig.stored("saga_events") == 1)
+    rig.workflow.kill()
+    rig.change_store("delete from saga_events")
+    rig.change_store("update sagas set open = 0")
+    rig.peers.clear()
+    rig.workflow.start()
+    rig.publish("DeliveryRequested", id, {"ownerId": "shop", "order": order()})  # it was not acknowledged
+    rig.ends(id, "COMPLETED", seconds=30)
+    eventually(lambda: [kind for kind, _ in rig.events()] == ["saga_started", "saga_step_completed", "saga_completed"])
 
 
 def test_no_more_sagas_at_once_than_allowed(tmp_path):
