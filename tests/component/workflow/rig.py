@@ -7,6 +7,7 @@ from pathlib import Path
 
 import grpc
 import nats
+from nats.js.api import AckPolicy, ConsumerConfig
 from support.contracts import Client, as_dict, message
 from support.programs import free_port, nats_server, service
 from support.waiting import eventually
@@ -142,9 +143,12 @@ class Rig:
     async def _events(self, subject: str):
         """All that the stream holds of it now."""
         connection = await nats.connect(f"nats://127.0.0.1:{self.nats.port}")  # its own: it outlives no broker
+        found = []
         try:
-            subscription = await connection.jetstream().subscribe(subject, ordered_consumer=True, stream="WORKFLOWS")
-            begun = await subscription.consumer_info()
-            return [await subscription.next_msg(timeout=10) for _ in range(begun.num_pending + begun.delivered.consumer_seq)]
+            reader = await connection.jetstream().pull_subscribe(subject, stream="WORKFLOWS", config=ConsumerConfig(ack_policy=AckPolicy.NONE))
+            count = (await reader.consumer_info()).num_pending
+            while len(found) < count:
+                found += await reader.fetch(min(count - len(found), 250), timeout=10)
+            return found
         finally:
             await connection.close()
