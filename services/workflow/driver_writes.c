@@ -254,8 +254,8 @@ static void meet(Driver *driver, const SkyContext *context, Write *write) {
     record->record_version = write->record_version = existing.record_version;
     record->document_version = write->document_version = existing.document_version;
     record->document_open = existing.document_open;
-    if (existing.saga.state == SAGA_NEW) {
-      record->saga.cancel_asked = existing.saga.cancel_asked;
+    if (existing.saga.cancel_asked) { /* its message may be settled: it found an end there */
+      record->saga.cancel_asked = true;
       record->saga.cancel_reason = existing.saga.cancel_reason;
     }
     pthread_mutex_unlock(&driver->lock);
