@@ -11,6 +11,14 @@ SANITIZER_WORDS = ("AddressSanitizer", "LeakSanitizer", "runtime error:", "Threa
 FOREIGN = ("nats", "ferretdb")
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """What may run beside what: the tests of a file share its system, but for those with a group of their own."""
+    for item in items:
+        if not item.get_closest_marker("xdist_group"):
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))
+
+
 def end(system: System) -> list[str]:
     """Ends it; what was wrong: all of ours must have lived until now and end by themselves with 0, no sanitizer has said anything in any log."""
     wrong = [f"{name} ended before, with {process.exit_code()}" for name, process in system.processes.items() if not process.alive()]

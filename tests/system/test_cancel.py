@@ -13,12 +13,17 @@ def later(seconds: float = 3600) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + seconds))
 
 
+def answered(call):
+    """A 503 asks to come again (Retry-After), and a system that has just been started on a busy machine may say it."""
+    return eventually(lambda: (response := call()).status != 503 and response, 20, every=0.2)
+
+
 def delete(http, id):
-    return http.call("DELETE", f"{fleet.REQUESTS}/{id}")
+    return answered(lambda: http.call("DELETE", f"{fleet.REQUESTS}/{id}"))
 
 
 def post(http, id):
-    return http.post(f"{fleet.REQUESTS}/{id}:cancel", {"reason": "changed my mind"})
+    return answered(lambda: http.post(f"{fleet.REQUESTS}/{id}:cancel", {"reason": "changed my mind"}))
 
 
 @pytest.mark.parametrize("cancel", [delete, post])

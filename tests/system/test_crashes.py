@@ -63,7 +63,7 @@ def moment_of(victim: str) -> int:
     return random.Random(victim + os.environ.get("SKYHOOK_SEED", "")).randrange(2 * REQUESTS)
 
 
-@pytest.mark.parametrize("victim,moment", [(victim, moment_of(victim)) for victim in VICTIMS])
+@pytest.mark.parametrize("victim,moment", [pytest.param(victim, moment_of(victim), marks=pytest.mark.xdist_group(victim)) for victim in VICTIMS])
 def test_all_complete_once_although_it_is_killed(system, http, owner, victim, moment):
     def kill_and_restart():
         system.kill(victim)

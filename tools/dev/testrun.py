@@ -12,12 +12,12 @@ from dev.paths import ROOT, VENV
 from dev.tally import Tally
 from dev.term import say
 
-PROCESSES = (os.cpu_count() or 1) + 1  # tests wait for servers and clocks more than they compute
+PROCESSES = 2 * (os.cpu_count() or 1)  # tests wait for servers and clocks more than they compute
 PYTEST_SECONDS = 1800  # a group takes two minutes; one that hangs is a failure among the results, not the end of the report
-# Groups whose Python tests start all they need by themselves, so that files may run side by side. System tests wait for drones and clocks
-# four fifths of their time.
-_SIDE_BY_SIDE = {group: ("-n", str(processes), "--dist", "loadfile") for group, processes in
-                 (("component", os.cpu_count() or 1), ("system", PROCESSES))}
+# Groups whose Python tests start all they need by themselves, so that files may run side by side; system tests say more in their conftest.
+# They wait for drones and clocks four fifths of their time.
+_WORKERS = str((os.cpu_count() or 1) + 1)
+_SIDE_BY_SIDE = {"component": ("-n", _WORKERS, "--dist", "loadfile"), "system": ("-n", _WORKERS, "--dist", "loadgroup")}
 
 _SANITIZERS = {
     "ASAN_OPTIONS": "detect_leaks=1:detect_stack_use_after_return=1:strict_string_checks=1",
