@@ -239,6 +239,14 @@ static bool is_known_order(const Write *write) {
          sky_status_code(write->status) == SKY_CODE_ABORTED;
 }
 
+/* A cancellation has joined the order meanwhile: it waits for the same write, and the saga in the store lacks it. */
+static bool is_cancelled_meanwhile(Driver *driver, const Flight *flight) {
+  pthread_mutex_lock(&driver->lock);
+  const bool cancelled = flight->record.saga.cancel_asked;
+  pthread_mutex_unlock(&driver->lock);
+  return cancelled;
+}
+
 /* Reads what there is, without the lock. The flight is ours: it is being written. */
 static void meet(Driver *driver, const SkyContext *context, Write *write) {
   SagaRecord existing;
@@ -261,12 +269,12 @@ static void meet(Driver *driver, const SkyContext *context, Write *write) {
     pthread_mutex_unlock(&driver->lock);
     sky_status_free(write->status);
     write->status = SKY_UNAVAILABLE("written again, over what is there"); /* write_again() */
-  } else if (status == SKY_OK) {
+  } else if (status == SKY_OK && !is_cancelled_meanwhile(driver, write->flight)) {
     sky_status_free(write->status);
     write->status = SKY_OK; /* the order is known; the flight, which knows less, goes */
     write->flight->lost = true;
   }
-  sky_status_free(status); /* then ABORTED stands: the message comes again */
+  sky_status_free(status); /* else ABORTED stands: the messages come again */
   saga_record_finish(&existing);
 }
 

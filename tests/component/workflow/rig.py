@@ -81,6 +81,10 @@ class Rig:
                 continue
         raise AssertionError("the broker does not confirm")
 
+    def unsettled(self, durable: str) -> int:
+        """Messages the service has been given and has not settled."""
+        return self.loop.run_until_complete(self.connection.jetstream().consumer_info("REQUESTS", durable)).num_ack_pending
+
     def request(self, value: dict | None = None, id: str = "") -> str:
         value = value or order()
         id = id or str(uuid.uuid4())

@@ -169,6 +169,19 @@ def test_killed_in_the_middle_of_a_write_a_saga_that_goes_on_is_not_forgotten(ri
         eventually(lambda: rig.known(id)["state"] == "WORKFLOW_STATE_CANCELLED", 30)
 
 
+def test_a_cancellation_beside_an_order_that_is_known_already_is_not_lost(rig):
+    """Both come again after a crash, and meet in one write; the saga has been completed meanwhile."""
+    id = rig.request()
+    rig.ends(id, "COMPLETED")
+    rig.change_store("create trigger hold before insert on sagas begin select raise(abort, 'held by the test'); end")
+    rig.publish("DeliveryRequested", id, {"ownerId": "shop", "order": order()})
+    eventually(lambda: "held by the test" in rig.workflow.log.read_text())
+    rig.cancel(id)
+    eventually(lambda: rig.unsettled("workflow-cancel") == 1)
+    rig.change_store("drop trigger hold")
+    eventually(lambda: rig.known(id)["state"] == "WORKFLOW_STATE_CANCELLED")
+
+
 def test_killed_before_its_first_record_a_cancelled_saga_is_told_all_the_same(rig):
     """Order and cancellation came so close that the first write held its end; of that write the crash left the document."""
     id = str(uuid.uuid4())
