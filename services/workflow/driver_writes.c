@@ -247,8 +247,23 @@ static bool is_cancelled_meanwhile(Driver *driver, const Flight *flight) {
   return cancelled;
 }
 
+/*
+ * One record may take a saga from a remembered cancellation to its end, and neither document says that something is
+ * left to do: so nobody but its order, which comes again, finds a document that a crash has kept from following.
+ */
+static SkyStatus mend_document(Batch *batch, const SkyContext *context, const SagaRecord *existing) {
+  workflow_store_Saga *document;
+  if (!existing->document_lags || saga_record_is_open(existing))
+    return SKY_OK;
+  SKY_TRY(saga_record_document(existing, &batch->arena, &document));
+  document->record_version = existing->record_version; /* nothing new is appended */
+  return sky_store_replace(batch->driver->options.store, context, &workflow_sagas, &document->base,
+                           existing->document_version, NULL);
+}
+
 /* Reads what there is, without the lock. The flight is ours: it is being written. */
-static void meet(Driver *driver, const SkyContext *context, Write *write) {
+static void meet(Batch *batch, const SkyContext *context, Write *write) {
+  Driver *driver = batch->driver;
   SagaRecord existing;
   saga_record_init(&existing, write->id);
   SkyStatus status = saga_record_load(&existing, driver->options.store, driver->options.log, context);
@@ -270,9 +285,12 @@ static void meet(Driver *driver, const SkyContext *context, Write *write) {
     sky_status_free(write->status);
     write->status = SKY_UNAVAILABLE("written again, over what is there"); /* write_again() */
   } else if (status == SKY_OK && !is_cancelled_meanwhile(driver, write->flight)) {
-    sky_status_free(write->status);
-    write->status = SKY_OK; /* the order is known; the flight, which knows less, goes */
-    write->flight->lost = true;
+    status = mend_document(batch, context, &existing);
+    if (status == SKY_OK) {
+      sky_status_free(write->status);
+      write->status = SKY_OK; /* the order is known; the flight, which knows less, goes */
+      write->flight->lost = true;
+    }
   }
   sky_status_free(status); /* else ABORTED stands: the messages come again */
   saga_record_finish(&existing);
@@ -281,7 +299,7 @@ static void meet(Driver *driver, const SkyContext *context, Write *write) {
 static void meet_existing(Batch *batch, const SkyContext *context) {
   for (size_t i = 0; i < batch->count; i++)
     if (is_known_order(&batch->writes[i]))
-      meet(batch->driver, context, &batch->writes[i]);
+      meet(batch, context, &batch->writes[i]);
 }
 
 /* ---- threads ---- */

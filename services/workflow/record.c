@@ -368,6 +368,8 @@ static SkyStatus load(SagaRecord *record, SkyStore *store, SkyEventLog *log, con
   SKY_TRY(saga_record_restore(record, newest != NULL ? newest : document));
   record->document_version = document_version;
   record->document_open = document->open;
+  record->document_lags =
+      newest != NULL && (document->workflow == NULL || newest->workflow->version != document->workflow->version);
   record->record_version = record_version;
   /* Only the document was written before a crash: the start is still to be told, if that is what it was about. */
   record->saga.news.started = newest == NULL && record->saga.state != SAGA_NEW && !record->saga.was_completed;

@@ -38,6 +38,7 @@ typedef struct SagaRecord {
   int64_t record_version;   /* of its last record in the log; 0: none */
   int64_t document_version; /* of its document in the store; 0: none */
   bool document_open;       /* that says there is something left to do */
+  bool document_lags;       /* when it was loaded: the log has a newer one */
   char locked_by[SAGA_ID_SIZE];
   int64_t lock_expire_ms;
 } SagaRecord;
