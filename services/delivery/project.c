@@ -70,10 +70,7 @@ static SkyStatus take(Batch *batch, const DeliveryFold *fold) {
   return SKY_OK;
 }
 
-/*
- * The read model has the document. A delivery that has ended is not needed in memory any more. The fold may be another
- * one by now, read when the read model had more already.
- */
+/* The read model has the document. The fold may be another one by now, read when the read model had more already. */
 static void note_written(DeliveryAggregate *aggregate, const ProtobufCMessage *message, int64_t version) {
   const DeliveryDocument *document = (const DeliveryDocument *)message;
   pthread_mutex_lock(folds_mutex(aggregate->folds));
@@ -81,7 +78,6 @@ static void note_written(DeliveryAggregate *aggregate, const ProtobufCMessage *m
   if (fold != NULL && version > fold->stored) {
     fold->stored = version;
     fold->projected = document->log_version;
-    fold->gone |= !document->active && fold->document->log_version == document->log_version;
   }
   pthread_mutex_unlock(folds_mutex(aggregate->folds));
 }
@@ -233,6 +229,20 @@ static SkyStatus project_stored(DeliveryAggregate *aggregate, const SkyContext *
   return first;
 }
 
+/*
+ * A delivery that has ended is not needed in memory any more, once its last record is about to be marked: before that
+ * memory saves asking the store whether the read model has it.
+ */
+static void let_go_ended(DeliveryAggregate *aggregate, const SkyProjection *wanted, size_t count) {
+  pthread_mutex_lock(folds_mutex(aggregate->folds));
+  for (size_t i = 0; i < count; i++) {
+    DeliveryFold *fold = folds_look(aggregate->folds, wanted[i].aggregate_id);
+    if (fold != NULL && !fold->document->active && fold->projected == wanted[i].version)
+      fold->gone |= fold->document->log_version == fold->projected;
+  }
+  pthread_mutex_unlock(folds_mutex(aggregate->folds));
+}
+
 SkyStatus delivery_project(void *self, const SkyContext *context, const SkyProjection *wanted, size_t count) {
   DeliveryAggregate *aggregate = self;
   SkyStatus first = SKY_OK;
@@ -245,5 +255,6 @@ SkyStatus delivery_project(void *self, const SkyContext *context, const SkyProje
     keep_first(&first, project_stored(aggregate, context, wanted + begin, rest < BATCH ? rest : BATCH));
   }
   pthread_mutex_unlock(&aggregate->projecting);
+  let_go_ended(aggregate, wanted, count);
   return first;
 }
