@@ -101,7 +101,7 @@ def server_results(rows: Rows) -> list[Result]:
             limit = round(cheapest_peer, 1) if name in OURS else None
             results.append(Result(f"rpc server, {row}: {name}", value, "µs", _detail(rounds[name], "server_us"), at_most=limit))
         results += [Result(f"rpc server, {row}: {name} / bare", medians[name] / medians[BARE], "×", at_most=1.1 if name == INLINE else None)
-                    for name in OURS if BARE in medians]
+                    for name in OURS if name in medians and BARE in medians]
     return results
 
 
