@@ -87,16 +87,26 @@ static void leave_handler(SkyCall *call) {
     sky_call_deliver_read(call);
 }
 
-static void run_handler(SkyCall *call) {
+/* One call that takes long outweighs dozens of short ones: a method that may block stays on the workers. */
+static void learn(SkyServerMethod *method, int64_t took_ns) {
+  const int64_t mean_ns = atomic_load_explicit(&method->mean_ns, memory_order_relaxed);
+  atomic_store_explicit(&method->mean_ns, mean_ns + (took_ns - mean_ns) / 8, memory_order_relaxed);
+}
+
+static SkyStatus handle_measured(SkyCall *call) {
+  const int64_t began_ns = sky_clock_monotonic_ns(sky_clock_system_borrow());
   const SkyStatus status = handle(call);
+  learn(call->method, sky_clock_monotonic_ns(sky_clock_system_borrow()) - began_ns);
+  return status;
+}
+
+static void run_handler(void *user) {
+  SkyCall *call = user;
+  const SkyStatus status = call->method->descriptor->inline_handler ? handle(call) : handle_measured(call);
   if (!sky_call_is_deferred(status))
     sky_call_end(call, status);
   leave_handler(call);
   sky_call_unref_(call);
-}
-
-static void run_handler_on_worker(void *user) {
-  run_handler(user);
 }
 
 static void turn_away(SkyCall *call, SkyStatus status) {
@@ -118,23 +128,62 @@ void sky_call_watch_deadline(SkyCall *call) {
   sky_status_free(sky_timer_heap_add(&call->server->rpc->timers, &call->timer, call->context.deadline_ns));
 }
 
-static void dispatch(SkyCall *call) {
-  const SkyMethodDescriptor *descriptor = call->method->descriptor;
-  const bool is_short = descriptor->inline_handler && descriptor->kind == SKY_UNARY;
-  sky_call_prepare_context(call);
-  if (!is_short) { /* else only if the handler defers the call */
+static bool has_ended(SkyCall *call) {
+  pthread_mutex_lock(&call->lock);
+  const bool ended = call->ended;
+  pthread_mutex_unlock(&call->lock);
+  return ended;
+}
+
+/* A call that the handler has deferred, or is still at, should hear of its deadline and of the client's cancellation.
+ */
+static void settle_short(void *user, bool goes_on) {
+  SkyCall *call = user;
+  if (goes_on || !has_ended(call)) {
     sky_call_watch_deadline(call);
     sky_call_watch_close(call);
   }
-  call->in_handler = true;
-  sky_call_ref_(call); /* the handler's */
-  if (descriptor->inline_handler) {
-    run_handler(call);
-    return;
-  }
-  const SkyStatus status = sky_rpc_run(call->server->rpc, run_handler_on_worker, call);
+  sky_call_unref_(call);
+}
+
+/* Has the I/O thread run the handler itself when that is mostly short. */
+static bool run_here(SkyCall *call) {
+  const int64_t short_ns = call->server->rpc->short_ns;
+  if (short_ns < 0 || atomic_load_explicit(&call->method->mean_ns, memory_order_relaxed) > short_ns)
+    return false;
+  sky_call_ref_(call);
+  const SkyShortWork work = {run_handler, settle_short, call};
+  if (sky_rpc_run_here(call->server->rpc, work))
+    return true;
+  sky_call_unref_(call);
+  return false;
+}
+
+static void run_on_worker(SkyCall *call) {
+  sky_call_watch_deadline(call);
+  sky_call_watch_close(call);
+  const SkyStatus status = sky_rpc_run(call->server->rpc, run_handler, call);
   if (status != SKY_OK)
     turn_away(call, status);
+}
+
+static void run_inline(SkyCall *call) {
+  if (call->method->descriptor->kind != SKY_UNARY) { /* else only if the handler defers the call */
+    sky_call_watch_deadline(call);
+    sky_call_watch_close(call);
+  }
+  run_handler(call);
+}
+
+static void dispatch(SkyCall *call) {
+  const SkyMethodDescriptor *descriptor = call->method->descriptor;
+  sky_call_prepare_context(call);
+  call->in_handler = true;
+  sky_call_ref_(call); /* the handler's */
+  if (descriptor->inline_handler)
+    run_inline(call);
+  else if (descriptor->kind != SKY_UNARY || !run_here(call))
+    run_on_worker(call);
 }
 
 static void answer_unknown_method(SkyCall *call) {

@@ -13,7 +13,7 @@
 #include <sky/core/context.h>
 #include <sky/core/time.h>
 
-enum { DEFAULT_WORKERS = 16, DEFAULT_QUEUED_CALLS = 1024, MAX_TIMERS = 1 << 20 };
+enum { DEFAULT_WORKERS = 16, DEFAULT_QUEUED_CALLS = 1024, DEFAULT_SHORT_US = 15, MAX_TIMERS = 1 << 20 };
 
 static _Thread_local const SkyRpc *io_thread_of; /* the runtime whose I/O thread this is */
 
@@ -81,6 +81,35 @@ static void run_tasks(SkyRpc *rpc) {
   }
 }
 
+/* --- short work of its own --- */
+
+bool sky_rpc_run_here(SkyRpc *rpc, SkyShortWork work) {
+  if (!sky_rpc_is_io_thread(rpc) || rpc->short_work.run != NULL || rpc->unflushed || rpc->work_waits ||
+      !sky_lead_has_spare(&rpc->lead))
+    return false;
+  rpc->short_work = work;
+  return true;
+}
+
+static void settle_short_work(SkyRpc *rpc, bool goes_on) {
+  const SkyShortWork work = rpc->short_work;
+  rpc->short_work.run = NULL;
+  work.settle(work.user, goes_on);
+}
+
+/* While it runs this is a thread as any other. False when it is not the I/O thread any more. */
+static bool run_short_work(SkyRpc *rpc) {
+  const SkyShortWork work = rpc->short_work;
+  sky_lead_begin_work(&rpc->lead);
+  io_thread_of = NULL;
+  work.run(work.user);
+  if (!sky_lead_end_work(&rpc->lead))
+    return false;
+  io_thread_of = rpc;
+  settle_short_work(rpc, false);
+  return true;
+}
+
 /* --- the loop --- */
 
 static void flush_work(SkyRpc *rpc) {
@@ -131,19 +160,39 @@ static grpc_event next_event(SkyRpc *rpc) {
   return event;
 }
 
-static void *io_loop(void *argument) {
-  SkyRpc *rpc = argument;
+/* Until the queue is shut down (false), or the other thread has become the I/O thread. */
+static bool lead(SkyRpc *rpc) {
   io_thread_of = rpc;
-  pthread_setname_np(pthread_self(), "sky-io");
+  if (rpc->short_work.run != NULL) /* it goes on, on the thread that led before */
+    settle_short_work(rpc, true);
   for (;;) {
     run_tasks(rpc);
     const grpc_event event = next_event(rpc);
     if (event.type == GRPC_QUEUE_SHUTDOWN)
-      return NULL;
+      return false;
     if (event.type == GRPC_OP_COMPLETE)
       sky_tag_complete(event.tag, event.success != 0);
     run_due_timers(rpc);
+    if (rpc->short_work.run != NULL && !run_short_work(rpc))
+      return true;
   }
+}
+
+static void *leader_first(void *argument) {
+  SkyRpc *rpc = argument;
+  pthread_setname_np(pthread_self(), "sky-io");
+  do {
+    if (!lead(rpc)) {
+      sky_lead_over(&rpc->lead);
+      break;
+    }
+  } while (sky_lead_wait(&rpc->lead));
+  return NULL;
+}
+
+static void *spare_first(void *argument) {
+  SkyRpc *rpc = argument;
+  return sky_lead_wait(&rpc->lead) ? leader_first(rpc) : NULL;
 }
 
 /* After the core has once run out of descriptors its listener never accepts again, so we take all we may have. */
@@ -215,9 +264,12 @@ static SkyStatus start_threads(SkyRpc *rpc, const SkyRpcOptions *options) {
                                       .max_queued = options->max_queued_calls != 0 ? options->max_queued_calls
                                                                                    : DEFAULT_QUEUED_CALLS,
                                       .name = "sky-worker"};
+  static void *(*const loops[SKY_IO_THREADS])(void *rpc) = {leader_first, spare_first};
   SKY_TRY(sky_executor_create(&workers, &rpc->workers));
-  return pthread_create(&rpc->io_thread, NULL, io_loop, rpc) == 0 ? SKY_OK
-                                                                  : SKY_RESOURCE_EXHAUSTED("no I/O thread can be had");
+  for (; rpc->io_thread_count < SKY_IO_THREADS; rpc->io_thread_count++)
+    if (pthread_create(&rpc->io_threads[rpc->io_thread_count], NULL, loops[rpc->io_thread_count], rpc) != 0)
+      return SKY_RESOURCE_EXHAUSTED("no I/O thread can be had");
+  return SKY_OK;
 }
 
 /* Signals are the main thread's: new threads inherit the mask, so it is closed while they are made. */
@@ -230,23 +282,30 @@ static SkyStatus start_threads_without_signals(SkyRpc *rpc, const SkyRpcOptions 
   return status;
 }
 
+static int64_t short_ns(const SkyRpcOptions *options) {
+  if (options->short_handler_us < 0)
+    return -1;
+  return (options->short_handler_us != 0 ? options->short_handler_us : DEFAULT_SHORT_US) * (SKY_NS_PER_MS / 1000);
+}
+
 SkyStatus sky_rpc_create(const SkyRpcOptions *options, SkyRpc **ret) {
+  if (options == NULL)
+    options = &(SkyRpcOptions){0};
   SkyRpc *rpc = calloc(1, sizeof(*rpc));
   if (rpc == NULL)
     return sky_status_no_memory();
   rpc->wake.complete = woken;
+  rpc->short_ns = short_ns(options);
+  sky_lead_init(&rpc->lead);
   sky_timer_heap_init(&rpc->timers, MAX_TIMERS);
   raise_descriptor_limit();
   switch_off_lock_graph();
   grpc_init();
   rpc->queue = grpc_completion_queue_create_for_next(NULL);
   create_poster(rpc);
-  const SkyStatus status = start_threads_without_signals(rpc, options != NULL ? options : &(SkyRpcOptions){0});
+  const SkyStatus status = start_threads_without_signals(rpc, options);
   if (status != SKY_OK) {
-    sky_executor_destroy(rpc->workers);
-    destroy_poster(rpc);
-    queue_destroy(rpc->queue);
-    free(rpc);
+    sky_rpc_destroy(rpc);
     return status;
   }
   *ret = rpc;
@@ -257,13 +316,16 @@ void sky_rpc_destroy(SkyRpc *rpc) {
   if (rpc == NULL)
     return;
   assert(!sky_rpc_is_io_thread(rpc));
-  sky_status_free(sky_executor_drain(rpc->workers, SKY_NO_DEADLINE)); /* work may wait for the I/O thread */
+  if (rpc->workers != NULL) /* work may wait for the I/O thread */
+    sky_status_free(sky_executor_drain(rpc->workers, SKY_NO_DEADLINE));
   destroy_poster(rpc);
   grpc_completion_queue_shutdown(rpc->queue);
-  pthread_join(rpc->io_thread, NULL);
+  for (size_t i = 0; i < rpc->io_thread_count; i++)
+    pthread_join(rpc->io_threads[i], NULL);
   sky_executor_destroy(rpc->workers); /* the I/O thread looked after it to the end */
   queue_destroy(rpc->queue);
   sky_timer_heap_finish(&rpc->timers);
+  sky_lead_finish(&rpc->lead);
   free(rpc);
 }
 

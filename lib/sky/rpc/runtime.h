@@ -1,7 +1,7 @@
 /*
- * Rpc runtime: the gRPC core, one completion queue, one I/O thread that drives every server and client of the process,
- * and a bounded pool of workers for handlers that block. (One queue and one thread is the cheapest arrangement of this
- * core: grpc.md.)
+ * Rpc runtime: the gRPC core, one completion queue, one I/O thread that drives every server and client of the process
+ * (and a spare, see short_handler_us), and a bounded pool of workers for handlers that block. (One queue and one thread
+ * is the cheapest arrangement of this core: grpc.md.)
  *
  * Thread-safe. Callbacks of asynchronous calls and inline handlers run on the I/O thread and must not block.
  */
@@ -17,6 +17,12 @@ typedef struct SkyRpc SkyRpc;
 typedef struct SkyRpcOptions {
   size_t workers;          /* threads for blocking handlers; 0: 16 */
   size_t max_queued_calls; /* calls waiting for a worker; more get RESOURCE_EXHAUSTED; 0: 1024 */
+  /*
+   * Unary handlers that take no longer, by the mean of their last calls, are run by the I/O thread itself, because
+   * handing them to a worker would take longer. They may block all the same: after one or two milliseconds another
+   * thread is the I/O thread. 0: 15 microseconds; -1: every handler that is not inline is run by a worker.
+   */
+  int64_t short_handler_us;
 } SkyRpcOptions;
 
 /* options may be NULL. Raises the soft limit of file descriptors. RESOURCE_EXHAUSTED when no thread or memory can be

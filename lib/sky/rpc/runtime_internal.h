@@ -7,6 +7,7 @@
 
 #include <sky/core/executor.h>
 #include <sky/core/timer_heap.h>
+#include <sky/rpc/lead.h>
 #include <sky/rpc/runtime.h>
 #include <sky/rpc/tag.h>
 
@@ -17,9 +18,23 @@ struct SkyIoTask {
   SkyIoTask *next;
 };
 
+/* Short work for the I/O thread itself, which may turn out to be long. */
+typedef struct SkyShortWork {
+  void (*run)(void *user);
+  /* On the I/O thread, once: after the work, or while it goes on because it is long and another thread is the I/O
+   * thread now. */
+  void (*settle)(void *user, bool goes_on);
+  void *user;
+} SkyShortWork;
+
+enum { SKY_IO_THREADS = 2 };
+
 struct SkyRpc {
   grpc_completion_queue *queue;
-  pthread_t io_thread;
+  SkyLead lead; /* which of the two is the I/O thread */
+  pthread_t io_threads[SKY_IO_THREADS];
+  size_t io_thread_count;
+  int64_t short_ns;             /* up to which mean the I/O thread runs handlers itself; -1: none */
   grpc_channel *poster_channel; /* leads nowhere */
   grpc_call *poster;            /* brings work to the I/O thread */
   SkyExecutor *workers;
@@ -29,9 +44,10 @@ struct SkyRpc {
 
   /* The I/O thread's: */
   SkyTimerHeap timers;
-  bool unflushed;  /* work was given to the workers and they were not told yet */
-  bool in_burst;   /* calls come several at a time */
-  bool work_waits; /* for workers that are busy: they must be looked after */
+  bool unflushed;          /* work was given to the workers and they were not told yet */
+  bool in_burst;           /* calls come several at a time */
+  bool work_waits;         /* for workers that are busy: they must be looked after */
+  SkyShortWork short_work; /* to be done before the next event, or going on; run is NULL when there is none */
 };
 
 /* True on the I/O thread of this runtime. */
@@ -48,6 +64,14 @@ void sky_rpc_post(SkyRpc *rpc, SkyTag *tag);
 bool sky_rpc_should_hand_over(const SkyRpc *rpc);
 /* Runs the task on the I/O thread, soon, in the order of handing over. */
 void sky_rpc_hand_over(SkyRpc *rpc, SkyIoTask *task);
+
+/*
+ * Has the I/O thread do the work itself, after the event that it is at; for work that is mostly over in less time than
+ * handing it to a worker takes. The work may block all the same, and counts as any other thread then: after a
+ * millisecond or two there is another I/O thread. False: not taken, because this is not the I/O thread, or it has such
+ * work already, or the workers have some that came earlier.
+ */
+bool sky_rpc_run_here(SkyRpc *rpc, SkyShortWork work);
 
 /* Returns when whatever the I/O thread was doing has ended. Not on the I/O thread itself. */
 void sky_rpc_wait_for_io_thread(SkyRpc *rpc);

@@ -17,6 +17,7 @@
 #include <sky/rpc/settings.h>
 
 enum {
+  UNKNOWN_MEAN = 4, /* of a method that has not been called yet, as a multiple of what is short */
   POSTED_CALLS = 4, /* per method; the core searches all of them at each completion, so few */
   DEFAULT_MAX_CALL_MEMORY = 16 << 20,
   DEFAULT_MAX_CALLS = 10000,
@@ -166,6 +167,7 @@ static SkyStatus list_methods(SkyServer *server) {
                                     .descriptor = &binding->service->methods[j],
                                     .binding = binding,
                                     .invoke = binding->invoke[j],
+                                    .mean_ns = UNKNOWN_MEAN * server->rpc->short_ns,
                                     .built_in = binding->self == server->health || binding->self == server->reflection};
   }
   *method = (SkyServerMethod){.server = server};

@@ -33,7 +33,8 @@ typedef struct SkyServerMethod {
   const SkyServiceBinding *binding;
   SkyInvoke invoke;
   void *registered;
-  bool built_in; /* health and reflection: served beyond the limits, seen by no interceptor */
+  bool built_in;               /* health and reflection: served beyond the limits, seen by no interceptor */
+  atomic_int_fast64_t mean_ns; /* how long its handler takes, smoothed; not of inline ones */
 } SkyServerMethod;
 
 struct SkyCall {

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include <sky/codec/rule_tables.h>
 #include <sky/rpc/peer.h>
@@ -33,6 +34,7 @@ const SkyMethodDescriptor echo_methods[ECHO_METHODS] = {
     [ECHO_CAPPED] = METHOD("Capped", SKY_UNARY, .inline_handler = true, .deadline_ms = 50),
     [ECHO_GUARDED] = METHOD("Guarded", SKY_UNARY, .deadline_ms = 20000, .is_public = true, .scope = "echo.read"),
     [ECHO_RULED] = METHOD("Ruled", SKY_UNARY, .deadline_ms = 20000, .request.rules = &short_text),
+    [ECHO_CAPPED_WORKER] = METHOD("CappedWorker", SKY_UNARY, .deadline_ms = 50),
 };
 
 static const SkyServiceDescriptor descriptor = {
@@ -54,6 +56,7 @@ static void remember_context(EchoService *service, SkyCall *call) {
     keep_text(service->scopes, sizeof(service->scopes), principal->scopes);
   }
   keep_text(service->peer, sizeof(service->peer), sky_call_peer(call));
+  pthread_getname_np(pthread_self(), service->thread, sizeof(service->thread));
   pthread_mutex_unlock(&service->lock);
 }
 
@@ -62,6 +65,23 @@ static void block(EchoService *service) {
   service->running++;
   while (!service->released)
     pthread_cond_wait(&service->changed, &service->lock);
+  service->running--;
+  pthread_mutex_unlock(&service->lock);
+}
+
+/* Long enough for the spare to take over. */
+static void nap(void) {
+  nanosleep(&(struct timespec){.tv_nsec = 4 * SKY_NS_PER_MS}, NULL);
+}
+
+static void hold(EchoService *service, const SkyCall *call) {
+  const struct timespec pause = {.tv_nsec = SKY_NS_PER_MS};
+  pthread_mutex_lock(&service->lock);
+  service->running++;
+  pthread_mutex_unlock(&service->lock);
+  while (!sky_call_is_cancelled(call))
+    nanosleep(&pause, NULL);
+  pthread_mutex_lock(&service->lock);
   service->running--;
   pthread_mutex_unlock(&service->lock);
 }
@@ -104,6 +124,9 @@ static char *identity_text(SkyCall *call) {
   return sky_call_printf(call, "%s|%s|%s|%s", peer->name, uri, dns, peer->common_name);
 }
 
+static SkyStatus defer(const void *handlers, void *self, SkyCall *call, const ProtobufCMessage *message,
+                       ProtobufCMessage *answer);
+
 static SkyStatus echo(const void *handlers, void *self, SkyCall *call, const ProtobufCMessage *message,
                       ProtobufCMessage *answer) {
   EchoService *service = self;
@@ -116,6 +139,12 @@ static SkyStatus echo(const void *handlers, void *self, SkyCall *call, const Pro
     return rich_error();
   if (strcmp(request->text, "block") == 0)
     block(service);
+  if (strcmp(request->text, "nap") == 0)
+    nap();
+  if (strcmp(request->text, "hold") == 0)
+    hold(service, call);
+  if (strcmp(request->text, "defer") == 0)
+    return defer(handlers, self, call, message, answer);
   if (strcmp(request->text, "forward") == 0)
     SKY_TRY(forward(service, call));
   if (strcmp(request->text, "shout") == 0)
@@ -247,7 +276,7 @@ static SkyStatus chat(const void *handlers, void *self, SkyCall *call, const Pro
 static const SkyInvoke invoke[ECHO_METHODS] = {
     [ECHO_INLINE] = echo,  [ECHO_WORKER] = echo,  [ECHO_DEFER] = defer,      [ECHO_COUNT] = count,
     [ECHO_SUM] = sum,      [ECHO_CHAT] = chat,    [ECHO_CHAT_WORKER] = chat, [ECHO_WATCH] = defer,
-    [ECHO_CAPPED] = defer, [ECHO_GUARDED] = echo, [ECHO_RULED] = echo,
+    [ECHO_CAPPED] = defer, [ECHO_GUARDED] = echo, [ECHO_RULED] = echo,       [ECHO_CAPPED_WORKER] = echo,
 };
 
 void echo_service_init(EchoService *service) {
@@ -299,6 +328,13 @@ size_t echo_service_handled(EchoService *service) {
 
 size_t echo_service_running(EchoService *service) {
   return read_locked(service, &service->running);
+}
+
+bool echo_service_ran_on(EchoService *service, const char *thread) {
+  pthread_mutex_lock(&service->lock);
+  const bool same = strcmp(service->thread, thread) == 0;
+  pthread_mutex_unlock(&service->lock);
+  return same;
 }
 
 void echo_service_set_upstream(EchoService *service, SkyClient *upstream) {

@@ -18,10 +18,11 @@ typedef enum EchoMethod {
   ECHO_SUM,    /* client stream: the sum of the numbers */
   ECHO_CHAT,   /* bidi, inline: each message back */
   ECHO_CHAT_WORKER,
-  ECHO_WATCH,   /* server stream that never ends by itself: hands the call to the test */
-  ECHO_CAPPED,  /* deferred, with the longest deadline of 50 ms */
-  ECHO_GUARDED, /* public, needs the scope echo.read */
-  ECHO_RULED,   /* its text has at most 8 characters */
+  ECHO_WATCH,         /* server stream that never ends by itself: hands the call to the test */
+  ECHO_CAPPED,        /* deferred, with the longest deadline of 50 ms */
+  ECHO_GUARDED,       /* public, needs the scope echo.read */
+  ECHO_RULED,         /* its text has at most 8 characters */
+  ECHO_CAPPED_WORKER, /* as ECHO_WORKER, with the longest deadline of 50 ms */
   ECHO_METHODS,
 } EchoMethod;
 
@@ -38,8 +39,9 @@ typedef struct EchoService {
   size_t cancelled_count;
   size_t handled;      /* calls that reached the echo handler */
   size_t handled_late; /* of those, begun past their deadline */
-  size_t running;      /* handlers that wait in "block" */
-  bool released;       /* "block" may go on */
+  size_t running;      /* handlers that wait in "block" or "hold" */
+  bool released;       /* "block" may go on; "hold" waits until its call is cancelled */
+  char thread[16];     /* that ran the echo handler last */
   SkyContext context;  /* of the last call; the principal is copied into texts */
   char subject[64], owner[64], scopes[64], peer[64];
   SkyClient *upstream; /* "forward" calls it */
@@ -60,3 +62,4 @@ size_t echo_service_deferred(EchoService *service);
 size_t echo_service_cancelled(EchoService *service);
 size_t echo_service_running(EchoService *service);
 size_t echo_service_handled(EchoService *service);
+bool echo_service_ran_on(EchoService *service, const char *thread); /* the last call to the echo handler */
