@@ -201,19 +201,34 @@ size_t sky_utf8_sequence(const void *data, size_t size) {
   return length;
 }
 
+/* How much of it, in steps of eight bytes, is ASCII: most text is. */
+static size_t ascii_prefix(const uint8_t *bytes, size_t size) {
+  static const uint64_t high_bits = UINT64_C(0x8080808080808080);
+  uint64_t words[8], any = 0;
+  size_t at = 0;
+  for (; size - at >= sizeof(words); at += sizeof(words)) {
+    memcpy(words, bytes + at, sizeof(words));
+    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+      any |= words[i];
+    if ((any & high_bits) != 0)
+      break;
+  }
+  for (; size - at >= sizeof(words[0]); at += sizeof(words[0])) {
+    memcpy(words, bytes + at, sizeof(words[0]));
+    if ((words[0] & high_bits) != 0)
+      break;
+  }
+  return at;
+}
+
 bool sky_utf8_valid(const void *data, size_t size) {
   const uint8_t *bytes = data;
   size_t at = 0;
   while (at < size) {
-    uint64_t word;
-    /* Most text is ASCII: eight bytes a step. */
-    if (size - at >= sizeof(word)) {
-      memcpy(&word, bytes + at, sizeof(word));
-      if ((word & UINT64_C(0x8080808080808080)) == 0) {
-        at += sizeof(word);
-        continue;
-      }
-    }
+    if (bytes[at] < 0x80)
+      at += ascii_prefix(bytes + at, size - at);
+    if (at == size)
+      break;
     const size_t length = sky_utf8_sequence(bytes + at, size - at);
     if (length == 0)
       return false;

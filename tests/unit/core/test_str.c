@@ -183,6 +183,27 @@ START_TEST(every_code_point_but_surrogates_is_valid_utf8) {
 }
 END_TEST
 
+/* Long ASCII is looked at in blocks: wherever something else stands, it is seen. */
+START_TEST(one_byte_in_long_ascii_counts) {
+  enum { LONGEST = 200 };
+  char text[LONGEST];
+  for (size_t size = 1; size <= LONGEST; size++) {
+    memset(text, 'x', size);
+    ck_assert(sky_utf8_valid(text, size));
+    for (size_t at = 0; at < size; at++) {
+      text[at] = (char)0xff;
+      ck_assert_msg(!sky_utf8_valid(text, size), "%zu of %zu", at, size);
+      text[at] = 'x';
+    }
+    for (size_t at = 0; at + 2 <= size; at++) {
+      memcpy(text + at, "\xc3\xbc", 2);
+      ck_assert_msg(sky_utf8_valid(text, size), "%zu of %zu", at, size);
+      memcpy(text + at, "xx", 2);
+    }
+  }
+}
+END_TEST
+
 START_TEST(ill_formed_utf8_is_refused) {
   static const char *const wrong[] = {"\x80",
                                       "\xbf",
@@ -220,5 +241,5 @@ END_TEST
 SKY_CHECK_MAIN("core/str", null_and_empty_are_equal_slices, comparison_is_by_bytes_not_by_terminator, prefix_and_suffix,
                cut_splits_at_the_first_separator, int64_takes_its_whole_range_and_no_more,
                uint64_takes_its_whole_range_and_no_more, doubles_follow_json_grammar, double_length_is_bounded,
-               durations_have_a_unit, every_code_point_but_surrogates_is_valid_utf8, ill_formed_utf8_is_refused,
-               cutting_never_splits_a_character)
+               durations_have_a_unit, every_code_point_but_surrogates_is_valid_utf8, one_byte_in_long_ascii_counts,
+               ill_formed_utf8_is_refused, cutting_never_splits_a_character)

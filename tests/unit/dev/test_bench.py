@@ -79,6 +79,14 @@ def test_our_rpc_servers_must_beat_the_bare_core_by_ratio_and_every_peer():
     assert {result.name: result.met for result in rpc.server_results({"row": slow})}["rpc server, row: inline / bare"] is False
 
 
+def test_streams_have_no_row_for_workers_and_no_target_beside_the_bare_core():
+    row = {rpc.BARE: measured(1), rpc.INLINE: measured(2), rpc.CPP: measured(3), rpc.GO: measured(4)}
+    verdicts = {result.name: result.met for result in rpc.server_results({"stream": row})}
+    assert verdicts["rpc server, stream: inline"] is True
+    assert verdicts["rpc server, stream: inline / bare"] is None
+    assert not any("workers" in name for name in verdicts)
+
+
 def test_our_rpc_client_must_beat_both_peers():
     row = {rpc.INLINE: measured(1, 9.9), rpc.CPP: measured(1, 12), rpc.GO: measured(1, 10)}
     verdicts = {result.name: result.met for result in rpc.client_results({"row": row})}
