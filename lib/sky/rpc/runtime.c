@@ -289,8 +289,9 @@ static int64_t short_ns(const SkyRpcOptions *options) {
 }
 
 SkyStatus sky_rpc_create(const SkyRpcOptions *options, SkyRpc **ret) {
+  static const SkyRpcOptions defaults = {0};
   if (options == NULL)
-    options = &(SkyRpcOptions){0};
+    options = &defaults;
   SkyRpc *rpc = calloc(1, sizeof(*rpc));
   if (rpc == NULL)
     return sky_status_no_memory();
