@@ -1,6 +1,7 @@
 /* skyhook-greeter: the service under test. */
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 
 #include <sky/core/deadline_wait.h>
 #include <sky/service/service.h>
@@ -36,10 +37,10 @@ static SkyStatus greet(void *self, SkyCall *call, const component_GreetRequest *
 }
 
 /* Set by SIGUSR1: who is held is let go. */
-static volatile sig_atomic_t let_go;
+static atomic_int let_go;
 
 static void on_let_go(int number) {
-  let_go = number;
+  atomic_store(&let_go, number);
 }
 
 /* Work that takes its time, and gives up when the call is over. */
@@ -51,7 +52,7 @@ static SkyStatus hold(void *self, SkyCall *call, const component_HoldRequest *re
   const int64_t until_ns = sky_clock_monotonic_ns(sky_clock_system_borrow()) + request->hold_ms * SKY_NS_PER_MS;
   pthread_mutex_lock(&mutex);
   for (int64_t now_ns; (now_ns = sky_clock_monotonic_ns(sky_clock_system_borrow())) < until_ns &&
-                       !sky_call_is_cancelled(call) && !let_go;) {
+                       !sky_call_is_cancelled(call) && atomic_load(&let_go) == 0;) {
     const int64_t look_ns = now_ns + 20 * SKY_NS_PER_MS;
     sky_deadline_cond_wait(&never, &mutex, look_ns < until_ns ? look_ns : until_ns);
   }
