@@ -15,7 +15,7 @@
 enum { SKY_SERVICE_MAX_PEERS = 16, SKY_SERVICE_MAX_TASKS = 32, SKY_SERVICE_MAX_CHECKS = 16 };
 
 /* What concerns gRPC alone: rpc_settings.c. */
-enum { SKY_SERVICE_RPC_SETTINGS = 18 };
+enum { SKY_SERVICE_RPC_SETTINGS = 19 };
 typedef struct SkyServiceRpcSettings {
   const char *certificate, *key, *ca;                      /* of the server; "" when not set */
   const char *client_certificate, *client_key, *client_ca; /* of calls to peers */
@@ -23,7 +23,8 @@ typedef struct SkyServiceRpcSettings {
   int64_t max_calls, max_streams_per_connection, max_connections;
   int64_t handshake_timeout_ns, max_connection_age_ns;
   bool channelz;
-  int64_t shed_after_ns; /* 0: never */
+  int64_t short_handler_ns; /* 0: none is short */
+  int64_t shed_after_ns;    /* 0: never */
 } SkyServiceRpcSettings;
 
 typedef struct SkyServiceSettings {

@@ -42,6 +42,8 @@ static void add_limits(SkyServiceRpcSettings *to, SkySetting *settings) {
        "how long a new connection may take to agree on TLS and HTTP/2", 1e6, 600e9},
       {"max-connection-age", "SKY_MAX_CONNECTION_AGE", SKY_SETTING_DURATION, &to->max_connection_age_ns, "5m",
        "when connections are ended, so that clients look again who serves", 1e6, 86400e9},
+      {"short-handler", "SKY_SHORT_HANDLER", SKY_SETTING_DURATION, &to->short_handler_ns, "15us",
+       "unary handlers that mostly take no longer need no worker; 0: all do", 0, 1e9},
       {"shed-after", "SKY_SHED_AFTER", SKY_SETTING_DURATION, &to->shed_after_ns, "1s",
        "overload: when all calls wait so long for a worker, those that waited twice as long are turned away; 0: never",
        0, 600e9},

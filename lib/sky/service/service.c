@@ -96,7 +96,9 @@ static SkyStatus open_peers(SkyService *service) {
 }
 
 static SkyStatus open_rpc(SkyService *service) {
-  const SkyRpcOptions options = {.workers = (size_t)service->settings.workers};
+  const int64_t short_us = service->settings.rpc.short_handler_ns / (SKY_NS_PER_MS / 1000);
+  const SkyRpcOptions options = {.workers = (size_t)service->settings.workers,
+                                 .short_handler_us = short_us > 0 ? short_us : -1};
   SKY_TRY(sky_rpc_create(&options, &service->rpc));
   SKY_TRY(sky_service_open_tls(service));
   const SkyServerOptions server_options = sky_service_server_options(service);
