@@ -6,7 +6,7 @@
 #include "fabrikam/workflow/v1/workflow.rpc.h"
 #include "workflow/store.h"
 
-enum { DEFAULT_PAGE = 100, LOOK_ARENA_BYTES = 4 << 20 };
+enum { DEFAULT_PAGE = 100, LOOK_ARENA_BYTES = 4 << 20, MAX_LOOKS = 256 };
 
 static SkyStatus unknown(const char *id) {
   return sky_status_with_reason(SKY_NOT_FOUND("there is no workflow %s", id), "WORKFLOW_UNKNOWN");
@@ -83,6 +83,15 @@ static void tell_present(WorkflowService *self, const char *id) {
     watchers_tell(self->watchers, workflow);
   sky_status_free(status); /* unknown: the watcher waits for it to begin */
   sky_arena_finish(&arena);
+}
+
+SkyStatus workflow_look_after_watchers(void *service, const SkyContext *context) {
+  WorkflowService *self = service;
+  char ids[MAX_LOOKS][SAGA_ID_SIZE];
+  const size_t count = watchers_quiet(self->watchers, ids, MAX_LOOKS);
+  for (size_t i = 0; i < count; i++)
+    tell_present(self, ids[i]);
+  return SKY_OK;
 }
 
 static SkyStatus watch_workflow(void *user, SkyCall *call, const workflow_WatchWorkflowRequest *request) {

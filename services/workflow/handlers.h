@@ -15,5 +15,8 @@ typedef struct WorkflowService {
   SkyStore *store;
 } WorkflowService;
 
+/* For sky_service_every(), once a second: tells watchers what the bus may have lost. */
+SKY_MUST_USE SkyStatus workflow_look_after_watchers(void *service, const SkyContext *context);
+
 /* service must outlive the server. */
 SkyServiceBinding workflow_service_bind(WorkflowService *service);

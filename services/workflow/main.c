@@ -79,6 +79,7 @@ static SkyStatus start(void *self, SkyService *service) {
   supervise_now(workflow);
   SKY_TRY(workflow_events_consume(sky_service_bus(service), workflow->driver));
   SKY_TRY(sky_service_every(service, "look after sagas", TICK_MS, tick, workflow));
+  SKY_TRY(sky_service_every(service, "look after watchers", TICK_MS, workflow_look_after_watchers, &workflow->service));
   return sky_service_every(service, "publish pending events", SWEEP_PERIOD_MS, sweep, workflow);
 }
 

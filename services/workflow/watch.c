@@ -9,13 +9,14 @@
 #include "fabrikam/workflow/v1/workflow.rpc.h"
 #include "workflow/workflow_store.event.h"
 
-enum { MAX_WATCHED = 16384, TELL_ARENA_BYTES = 4 << 20 };
+enum { MAX_WATCHED = 16384, TELL_ARENA_BYTES = 4 << 20, QUIET_TICKS = 10 };
 
 struct Watch {
   Watch *next;
   SkyCall *call;
   char id[SAGA_ID_SIZE];
   uint64_t version; /* sent last */
+  uint64_t tick;    /* when it was told, or looked after, last */
   SkyStatus status; /* of the call, when it is to end */
   SkySubscription *subscription;
 };
@@ -78,10 +79,11 @@ static void finish_calls(Watchers *watchers, Watch *ending) {
 /* ---- telling ---- */
 
 /* With the lock held. False when the watch is over; *ret is what its call ends with. */
-static bool send(Watch *watch, const workflow_Workflow *workflow, SkyStatus *ret) {
+static bool send(const Watchers *watchers, Watch *watch, const workflow_Workflow *workflow, SkyStatus *ret) {
   *ret = SKY_OK;
   if (workflow->version > watch->version) {
     watch->version = workflow->version;
+    watch->tick = watchers->ticks;
     workflow_WatchWorkflowResponse response = workflow_WatchWorkflowResponse_INIT;
     response.workflow = (workflow_Workflow *)workflow;
     *ret = workflow_WorkflowService_watch_workflow_write(watch->call, &response);
@@ -98,7 +100,7 @@ void watchers_tell(Watchers *watchers, const workflow_Workflow *workflow) {
   for (Watch **at = &first; *at != NULL;) {
     Watch *watch = *at, *next = watch->next;
     SkyStatus status;
-    if (send(watch, workflow, &status)) {
+    if (send(watchers, watch, workflow, &status)) {
       at = &watch->next;
       continue;
     }
@@ -132,6 +134,23 @@ void watchers_changed(void *user, const SagaRecord *record) {
     watchers_tell(watchers, workflow);
   sky_status_free(status); /* no memory: the next change tells more */
   sky_arena_finish(&arena);
+}
+
+size_t watchers_quiet(Watchers *watchers, char (*ret_ids)[SAGA_ID_SIZE], size_t max) {
+  size_t count = 0, cursor = 0;
+  SkyStr key;
+  void *value;
+  pthread_mutex_lock(&watchers->lock);
+  watchers->ticks++;
+  while (count < max && sky_map_next(watchers->by_saga, &cursor, &key, &value)) {
+    Watch *watch = value;
+    if (watchers->ticks - watch->tick <= QUIET_TICKS)
+      continue;
+    watch->tick = watchers->ticks;
+    memcpy(ret_ids[count++], watch->id, SAGA_ID_SIZE);
+  }
+  pthread_mutex_unlock(&watchers->lock);
+  return count;
 }
 
 /* From the process that works on the saga, perhaps this one. */
@@ -195,6 +214,7 @@ SkyStatus watchers_add(Watchers *watchers, SkyCall *call, const char *id, uint64
   sky_call_on_cancel(call, on_cancel, watchers);
   Watch *ending = NULL;
   pthread_mutex_lock(&watchers->lock);
+  watch->tick = watchers->ticks;
   SkyStatus status = watchers->stopping ? SKY_UNAVAILABLE("the service stops") : link_watch(watchers, watch);
   if (status != SKY_OK)
     push(&ending, watch, status);

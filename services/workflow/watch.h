@@ -1,7 +1,7 @@
 /*
  * Watchers of sagas: each open WatchWorkflow call gets every change of its saga once, in order of versions, and ends
  * when the saga's state is final. Changes come from this process's driver, or over the bus from the process that works
- * on the saga. Thread-safe.
+ * on the saga; the bus may lose some, so who has heard nothing for a while is looked after. Thread-safe.
  */
 #pragma once
 
@@ -20,6 +20,7 @@ typedef struct Watchers {
   SkyMap *by_saga;
   Watch *ended; /* their subscriptions are still to be closed */
   SkyBus *bus;
+  uint64_t ticks; /* calls of watchers_quiet() */
   bool stopping;
 } Watchers;
 
@@ -34,6 +35,11 @@ SKY_MUST_USE SkyStatus watchers_add(Watchers *watchers, SkyCall *call, const cha
 void watchers_changed(void *watchers, const SagaRecord *record);
 /* Tells the watchers of this saga. */
 void watchers_tell(Watchers *watchers, const workflow_Workflow *workflow);
+/*
+ * To be called once a second: the sagas whose watchers have heard nothing for ten of them, at most max; the others come
+ * with the next calls. What has become of them should be told.
+ */
+size_t watchers_quiet(Watchers *watchers, char (*ret_ids)[SAGA_ID_SIZE], size_t max);
 /* Closes what could not be closed where it ended; for a periodic task. */
 void watchers_clear(Watchers *watchers);
 

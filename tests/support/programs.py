@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+import urllib.request
 from pathlib import Path
 
 from dev import health, ports
@@ -50,6 +51,12 @@ class Program(Process):
             return True
 
         eventually(answers, seconds, what=f"{self.name} is ready; its log is {self.log}")
+
+    def metric(self, name: str) -> float | None:
+        """Of a service: the value of a metric with its labels, as /metrics says it; None when it does not."""
+        with urllib.request.urlopen(f"http://{self._admin}/metrics", timeout=5) as answer:
+            lines = answer.read().decode().splitlines()
+        return next((float(line.removeprefix(name)) for line in lines if line.startswith(name + " ")), None)
 
     def tail(self) -> str:
         return self.log.read_text(errors="replace")[-4000:]

@@ -25,6 +25,12 @@ def order(owner: str = "shop", **changes) -> dict:
     return {"ownerId": owner, "pickupLocation": HERE, "dropoffLocation": THERE, "packageInfo": {"weightKg": 1.5}, **changes}
 
 
+def _renamed(value, source: str, target: str):
+    if isinstance(value, bytes):
+        return value.replace(source.encode(), target.encode())
+    return value.replace(source, target) if isinstance(value, str) else value
+
+
 class Rig:
     def __init__(self, folder: Path, **environment: str):
         self.peers = Peers(free_port())
@@ -131,6 +137,14 @@ class Rig:
     def change_store(self, statement: str):
         with sqlite3.connect(self.store, timeout=10) as database:
             database.execute(statement)
+
+    def copy_saga(self, source: str, target: str):
+        """As if another process had written one more: ids are of one length, so they are simply replaced in the document."""
+        with sqlite3.connect(self.store, timeout=10) as database:
+            row = database.execute("select * from sagas where _id = ?", (source,))
+            names = [f'"{column[0]}"' for column in row.description]
+            values = [_renamed(value, source, target) for value in row.fetchone()]
+            database.execute(f"insert into sagas ({', '.join(names)}) values ({', '.join('?' for _ in names)})", values)
 
     def events(self, subject: str = "fab.workflow.>") -> list[tuple[str, str]]:
         """(kind, saga) of everything the service has published, in order."""

@@ -2,6 +2,7 @@
 
 import signal
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 
 import grpc
 import pytest
@@ -201,6 +202,17 @@ def test_watching_ends_with_the_saga(rig):
     assert states[-1]["state"] == "WORKFLOW_STATE_COMPLETED"
     again = list(rig.client.stream("WatchWorkflow", {"id": id}))
     assert [message["workflow"]["state"] for message in again] == ["WORKFLOW_STATE_COMPLETED"]
+
+
+def test_a_watcher_hears_of_what_the_bus_has_lost(rig):
+    """Another process has worked on the saga, and what it told was lost on the way: only the store knows."""
+    done, lost = rig.request(), str(uuid.uuid4())
+    rig.ends(done, "COMPLETED")
+    with ThreadPoolExecutor() as reader:
+        watched = reader.submit(list, rig.client.stream("WatchWorkflow", {"id": lost}))
+        eventually(lambda: rig.workflow.metric('rpc_server_active_calls{rpc_system_name="grpc"}') == 1, what="the watch is open")
+        rig.copy_saga(done, lost)
+        assert [message["workflow"]["state"] for message in watched.result()] == ["WORKFLOW_STATE_COMPLETED"]
 
 
 def test_watchers_are_sent_to_another_process_when_this_one_stops(rig):
