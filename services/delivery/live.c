@@ -162,12 +162,22 @@ static void take_out(Live *live, Watcher *watcher) {
   sky_map_remove(live->watchers, call_key(&watcher->call));
 }
 
-static void end_watchers(Live *live, Entry *entry, const char *unavailable) {
+/* All of them, to be ended by end_watchers(). */
+static void take_out_all(Live *live, Entry *entry, Watcher **ending) {
   while (entry->watchers != NULL) {
     Watcher *watcher = entry->watchers;
     take_out(live, watcher);
-    sky_call_finish(watcher->call, unavailable == NULL ? SKY_OK : SKY_UNAVAILABLE("%s", unavailable));
-    free(watcher);
+    watcher->next = *ending;
+    *ending = watcher;
+  }
+}
+
+/* Without the mutex: the end of a call waits for its callback, which takes it. */
+static void end_watchers(Watcher *ending, const char *unavailable) {
+  for (Watcher *next; ending != NULL; ending = next) {
+    next = ending->next;
+    sky_call_finish(ending->call, unavailable == NULL ? SKY_OK : SKY_UNAVAILABLE("%s", unavailable));
+    free(ending);
   }
 }
 
@@ -258,12 +268,6 @@ static void forget(Live *live, Entry *entry) {
   free(entry);
 }
 
-/* The delivery has ended: so do its streams. */
-static void end_entry(Live *live, Entry *entry) {
-  end_watchers(live, entry, NULL);
-  forget(live, entry);
-}
-
 /* ---- interface ---- */
 
 SkyStatus live_create(Live **ret) {
@@ -298,6 +302,7 @@ void live_destroy(Live *live) {
 }
 
 void live_change(Live *live, const DeliveryDocument *document) {
+  Watcher *ending = NULL;
   const bool final = delivery_stage_is_final(document->delivery->status->stage);
   pthread_mutex_lock(&live->mutex);
   Entry *entry = final ? sky_map_get(live->entries, sky_str(document->id)) : entry_for(live, document);
@@ -309,9 +314,12 @@ void live_change(Live *live, const DeliveryDocument *document) {
     entry->log_version = document->log_version;
     entry->told_dropoff_ms = eta_ms(document->delivery->status->delivery_eta);
   }
-  if (entry != NULL && final)
-    end_entry(live, entry);
+  if (entry != NULL && final) {
+    take_out_all(live, entry, &ending);
+    forget(live, entry);
+  }
   pthread_mutex_unlock(&live->mutex);
+  end_watchers(ending, NULL);
 }
 
 static double speed_of(const common_Motion *motion) {
@@ -503,8 +511,10 @@ void live_end_watches(Live *live) {
   size_t cursor = 0;
   SkyStr key;
   void *value;
+  Watcher *ending = NULL;
   pthread_mutex_lock(&live->mutex);
   while (sky_map_next(live->entries, &cursor, &key, &value))
-    end_watchers(live, value, "the service is going down; watch again");
+    take_out_all(live, value, &ending);
   pthread_mutex_unlock(&live->mutex);
+  end_watchers(ending, "the service is going down; watch again");
 }

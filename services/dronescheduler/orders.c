@@ -30,16 +30,20 @@ static void on_cancel(void *user, SkyCall *call) {
   sky_call_finish(call, SKY_CANCELLED("the client has gone"));
 }
 
-/* Subscribers stay in the list, so that a callback that is on its way finds them ended; scheduler_finish() frees them.
+/*
+ * Subscribers stay in the list, so that a callback that is on its way finds them ended; scheduler_finish() frees them.
+ * Their calls are finished without the mutex, for which that callback may be waiting; from then on the list is as it
+ * is.
  */
 void orders_end_all(Scheduler *self) {
   pthread_mutex_lock(&self->mutex);
   self->feeds.closed = true;
-  for (FeedSubscriber *subscriber = self->feeds.first; subscriber != NULL; subscriber = subscriber->next) {
+  for (FeedSubscriber *subscriber = self->feeds.first; subscriber != NULL; subscriber = subscriber->next)
     subscriber->ended = subscriber->blocked = true;
-    sky_call_finish(subscriber->call, SKY_UNAVAILABLE("the service is going away"));
-  }
+  FeedSubscriber *ending = self->feeds.first;
   pthread_mutex_unlock(&self->mutex);
+  for (; ending != NULL; ending = ending->next)
+    sky_call_finish(ending->call, SKY_UNAVAILABLE("the service is going away"));
 }
 
 static SkyStatus fill_set(SkyMap **ret, char *const *ids, size_t count) {

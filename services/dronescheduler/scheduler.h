@@ -49,8 +49,17 @@ typedef struct Finished {
   struct Finished *next;
 } Finished;
 
-/* A client that reports telemetry. */
-typedef struct ReportStream ReportStream;
+/* A client that reports telemetry; under the mutex of the streams. */
+typedef struct ReportStream {
+  struct Scheduler *scheduler;
+  SkyCall *call;
+  uint64_t id;
+  bool working; /* a callback is at it */
+  bool ended;
+  bool closed;  /* by the client: ends when all is acknowledged */
+  int expected; /* acknowledgements that are still to come from the writers */
+  struct ReportStream *next, *next_ending;
+} ReportStream;
 
 typedef struct Scheduler {
   SchedulerSettings settings;

@@ -17,17 +17,6 @@
 
 enum { PUBLISH_ARENA_BYTES = 4 << 20, ACK_ARENA_BYTES = 1 << 20, MAX_FRAMES = 1000, MAX_KEPT_POSITIONS = 200 };
 
-struct ReportStream {
-  Scheduler *scheduler;
-  SkyCall *call;
-  uint64_t id;
-  bool working; /* a callback is at it */
-  bool ended;
-  bool closed;  /* by the client: ends when all is acknowledged */
-  int expected; /* acknowledgements that are still to come from the writers */
-  ReportStream *next;
-};
-
 /* ---- acknowledgements ---- */
 
 static drone_TelemetryAck *map_ack(SkyArena *arena, const ReportAck *ack) {
@@ -242,12 +231,12 @@ static void end_work(ReportStream *stream) {
   Scheduler *self = stream->scheduler;
   pthread_mutex_lock(&self->streams_mutex);
   stream->working = false;
-  stream->ended = self->streams_closed;
-  if (stream->ended)
-    sky_call_finish(stream->call, going_away());
-  else
+  const bool ends = stream->ended = self->streams_closed;
+  if (!ends)
     drone_TelemetryService_report_telemetry_read(stream->call, on_request, stream);
   pthread_mutex_unlock(&self->streams_mutex);
+  if (ends)
+    sky_call_finish(stream->call, going_away());
 }
 
 static void on_request(void *user, SkyCall *call, SkyStatus status, const drone_ReportTelemetryRequest *request) {
@@ -264,17 +253,24 @@ static void on_request(void *user, SkyCall *call, SkyStatus status, const drone_
   end_work(stream);
 }
 
-/* Streams that a callback works on end themselves. All stay in the list until nothing can call back any more. */
+/*
+ * Streams that a callback works on end themselves. All stay in the list until nothing can call back any more. Calls are
+ * finished without the lock, for which a callback may be waiting.
+ */
 void report_end_all(Scheduler *self) {
+  ReportStream *ending = NULL;
   pthread_mutex_lock(&self->streams_mutex);
   self->streams_closed = true;
   for (ReportStream *stream = self->streams; stream != NULL; stream = stream->next) {
     if (stream->working || stream->ended)
       continue;
     stream->ended = true;
-    sky_call_finish(stream->call, going_away());
+    stream->next_ending = ending;
+    ending = stream;
   }
   pthread_mutex_unlock(&self->streams_mutex);
+  for (; ending != NULL; ending = ending->next_ending)
+    sky_call_finish(ending->call, going_away());
 }
 
 void report_free_all(Scheduler *self) {

@@ -62,7 +62,7 @@ class Scheduler:
             client.close()
         code = self.program.stop()
         self.nats.stop()
-        assert code == 0, self.program.tail()
+        assert code == 0, f"{code}: {self.program.tail()}"
 
     # ---- the fleet ----
 

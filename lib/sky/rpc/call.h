@@ -58,7 +58,11 @@ char *sky_call_strdup(SkyCall *call, const char *text);
 SKY_MUST_USE SkyStatus sky_call_defer(SkyCall *call);
 /* The response message of a unary or client-streaming call, to be filled before sky_call_finish(call, SKY_OK). */
 ProtobufCMessage *sky_call_response(SkyCall *call);
-/* Ends a deferred call; takes the status. Thread-safe; once. The call must not be touched afterwards. */
+/*
+ * Ends a deferred call; takes the status. Thread-safe; once. The call must not be touched afterwards. Waits for a
+ * callback of the call (cancelled, writable) that is just running, so that none uses what belongs to it any more: hold
+ * no lock that such a callback takes.
+ */
 void sky_call_finish(SkyCall *call, SkyStatus status);
 
 /* Calls the function once, on the I/O thread, when the client cancels, goes away or the deadline passes; never after

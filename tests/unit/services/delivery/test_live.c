@@ -1,6 +1,7 @@
 /* Live data: what is known of deliveries beside the store, and what watchers are told. Calls are the test's own. */
 #include "sky_check.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -12,6 +13,9 @@ struct SkyCall {
   size_t writes;
   common_DeliveryStage stage; /* that was told last */
   bool finished;
+  bool is_cancelled; /* by its client, just when it is finished: the callback is on its way */
+  void (*cancelled)(void *user, SkyCall *call);
+  void *user;
 };
 
 SkyStatus sky_call_write(SkyCall *call, const ProtobufCMessage *message) {
@@ -20,12 +24,26 @@ SkyStatus sky_call_write(SkyCall *call, const ProtobufCMessage *message) {
   return SKY_OK;
 }
 
+static void *cancel(void *call) {
+  ((SkyCall *)call)->cancelled(((SkyCall *)call)->user, call);
+  return NULL;
+}
+
+/* Waits for the callback, as the framework does. */
 void sky_call_finish(SkyCall *call, SkyStatus status) {
+  pthread_t io_thread;
+  ck_assert(!call->finished);
   call->finished = true;
   sky_status_free(status);
+  if (!call->is_cancelled)
+    return;
+  ck_assert_int_eq(pthread_create(&io_thread, NULL, cancel, call), 0);
+  pthread_join(io_thread, NULL);
 }
 
 void sky_call_on_cancel(SkyCall *call, void (*cancelled)(void *user, SkyCall *call), void *user) {
+  call->cancelled = cancelled;
+  call->user = user;
 }
 
 void sky_call_on_writable(SkyCall *call, void (*writable)(void *user, SkyCall *call), void *user) {
@@ -139,6 +157,22 @@ START_TEST(what_is_watched_and_quiet_is_to_be_loaded) {
 }
 END_TEST
 
+START_TEST(an_end_meets_a_cancellation_that_is_on_its_way) {
+  watch("a", 1);
+  call.is_cancelled = true;
+  change("a", common_DELIVERY_STAGE_COMPLETED, 2);
+  ck_assert(call.finished);
+}
+END_TEST
+
+START_TEST(the_end_of_the_process_meets_a_cancellation_that_is_on_its_way) {
+  watch("a", 1);
+  call.is_cancelled = true;
+  live_end_watches(live);
+  ck_assert(call.finished);
+}
+END_TEST
+
 START_TEST(each_of_many_quiet_ones_has_its_turn) {
   static SkyCall calls[MAX_WATCHED + 1];
   char id[SKY_UUID_TEXT_SIZE];
@@ -173,4 +207,6 @@ END_TEST
 
 SKY_CHECK_MAIN_WITH("delivery/live", setup, teardown, what_nobody_hears_of_and_nobody_watches_is_forgotten,
                     there_is_room_again_when_many_were_forgotten, what_is_watched_and_quiet_is_to_be_loaded,
+                    an_end_meets_a_cancellation_that_is_on_its_way,
+                    the_end_of_the_process_meets_a_cancellation_that_is_on_its_way,
                     each_of_many_quiet_ones_has_its_turn, a_change_elsewhere_is_loaded_for_watchers_only)
