@@ -192,6 +192,7 @@ static void *leader_first(void *argument) {
 
 static void *spare_first(void *argument) {
   SkyRpc *rpc = argument;
+  pthread_setname_np(pthread_self(), "sky-io-spare");
   return sky_lead_wait(&rpc->lead) ? leader_first(rpc) : NULL;
 }
 
