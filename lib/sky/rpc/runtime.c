@@ -84,8 +84,7 @@ static void run_tasks(SkyRpc *rpc) {
 /* --- short work of its own --- */
 
 bool sky_rpc_run_here(SkyRpc *rpc, SkyShortWork work) {
-  if (!sky_rpc_is_io_thread(rpc) || rpc->short_work.run != NULL || rpc->unflushed || rpc->work_waits ||
-      !sky_lead_has_spare(&rpc->lead))
+  if (!sky_rpc_is_io_thread(rpc) || rpc->short_work.run != NULL || !sky_lead_has_spare(&rpc->lead))
     return false;
   rpc->short_work = work;
   return true;
@@ -97,9 +96,20 @@ static void settle_short_work(SkyRpc *rpc, bool goes_on) {
   work.settle(work.user, goes_on);
 }
 
+/* --- the loop --- */
+
+static void flush_work(SkyRpc *rpc) {
+  const size_t queued = sky_executor_flush(rpc->workers);
+  rpc->unflushed = false;
+  rpc->work_waits = queued > 0;
+  rpc->in_burst = queued > 1;
+}
+
 /* While it runs this is a thread as any other. False when it is not the I/O thread any more. */
 static bool run_short_work(SkyRpc *rpc) {
   const SkyShortWork work = rpc->short_work;
+  if (rpc->unflushed)
+    flush_work(rpc);
   sky_lead_begin_work(&rpc->lead);
   io_thread_of = NULL;
   work.run(work.user);
@@ -108,15 +118,6 @@ static bool run_short_work(SkyRpc *rpc) {
   io_thread_of = rpc;
   settle_short_work(rpc, false);
   return true;
-}
-
-/* --- the loop --- */
-
-static void flush_work(SkyRpc *rpc) {
-  const size_t queued = sky_executor_flush(rpc->workers);
-  rpc->unflushed = false;
-  rpc->work_waits = queued > 0;
-  rpc->in_burst = queued > 1;
 }
 
 /* Until when the core may wait for events. */

@@ -68,8 +68,8 @@ void sky_rpc_hand_over(SkyRpc *rpc, SkyIoTask *task);
 /*
  * Has the I/O thread do the work itself, after the event that it is at; for work that is mostly over in less time than
  * handing it to a worker takes. The work may block all the same, and counts as any other thread then: after a
- * millisecond or two there is another I/O thread. False: not taken, because this is not the I/O thread, or it has such
- * work already, or the workers have some that came earlier.
+ * millisecond or two there is another I/O thread. It does not wait for what the workers have to do. False: not taken,
+ * because this is not the I/O thread, or it has such work already, or another thread still has.
  */
 bool sky_rpc_run_here(SkyRpc *rpc, SkyShortWork work);
 

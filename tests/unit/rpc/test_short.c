@@ -75,6 +75,23 @@ START_TEST(one_that_has_blocked_is_on_a_worker_for_a_while) {
 }
 END_TEST
 
+START_TEST(short_ones_do_not_wait_behind_those_that_block) {
+  Outcome blocked, behind;
+  teardown();
+  start_server(&(SkyRpcOptions){.workers = 1, .short_handler_us = SHORT_US}, (SkyServerOptions){0});
+  start_client((SkyClientOptions){0});
+  warm_up(ECHO_RULED);
+  call_async(ECHO_WORKER, NULL, "block", &blocked);
+  SKY_CHECK_EVENTUALLY(echo_service_running(&service) == 1);
+  call_async(ECHO_WORKER, NULL, "x", &behind);
+  for (int i = 0; i < 100; i++)
+    ck_assert(runs_on(ECHO_RULED, "sky-io"));
+  ck_assert(!is_done(&behind));
+  echo_service_release(&service);
+  SKY_CHECK_EVENTUALLY(is_done(&blocked) && is_done(&behind));
+}
+END_TEST
+
 START_TEST(one_that_calls_through_its_own_io_thread_gets_its_answer) {
   Outcome forwarded;
   echo_service_set_upstream(&service, client);
@@ -166,7 +183,7 @@ END_TEST
 
 SKY_CHECK_MAIN_WITH("rpc/short", setup_with_short, teardown, a_handler_is_on_a_worker_until_it_is_known_to_be_short,
                     none_is_short_when_the_user_says_so, one_that_blocks_for_once_holds_nothing_up,
-                    one_that_has_blocked_is_on_a_worker_for_a_while,
+                    one_that_has_blocked_is_on_a_worker_for_a_while, short_ones_do_not_wait_behind_those_that_block,
                     one_that_calls_through_its_own_io_thread_gets_its_answer,
                     one_that_takes_long_hears_of_its_cancellation,
                     one_that_takes_long_hears_of_the_deadline_of_its_method,
