@@ -55,6 +55,8 @@ const char *sky_service_instance_id(SkyService *service) {
 
 /* ---- start ---- */
 
+enum { IO_THREADS = 2 }; /* which run short handlers: one, and one that has taken over from one that was not short */
+
 static SkyStatus open_store(SkyService *service) {
   const SkyServiceDefinition *definition = service->definition;
   if (definition->collection_count == 0)
@@ -64,7 +66,7 @@ static SkyStatus open_store(SkyService *service) {
                                    .collections = definition->collections,
                                    .collection_count = definition->collection_count,
                                    .metrics = service->metrics,
-                                   .connections = (size_t)service->settings.workers};
+                                   .connections = (size_t)service->settings.workers + IO_THREADS};
   SkyStatus status = sky_store_open(&options, &service->store);
   return status == SKY_OK ? SKY_OK : sky_status_annotate(status, "--store (SKY_STORE): ");
 }
