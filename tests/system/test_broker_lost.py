@@ -4,9 +4,16 @@ import shutil
 import signal
 import time
 import uuid
+from pathlib import Path
 
 from support import fleet
 from support.waiting import PATIENCE, eventually
+
+
+def pause(process) -> None:
+    """Stops it, and waits until all its threads stand still: on a busy machine they go on for a while after the signal."""
+    process.send(signal.SIGSTOP)
+    eventually(lambda: all(stat.read_text().rpartition(")")[2].split()[0] == "T" for stat in Path(f"/proc/{process.pid}/task").glob("*/stat")))
 
 
 def accepted_again(http, owner) -> str:
@@ -30,8 +37,8 @@ def test_no_broker_means_503_until_it_is_back(system, http, owner):
 def test_a_broker_that_hangs_means_503_in_time(system, http, owner):
     """It keeps its connections and says nothing: whether a request is durable cannot be known, so it is not answered 202."""
     key, order = uuid.uuid4().hex, fleet.order(owner)
-    system.processes["nats"].send(signal.SIGSTOP)
     try:
+        pause(system.processes["nats"])
         begin = time.monotonic()
         refused = fleet.request(http, order, key)
         took = time.monotonic() - begin
