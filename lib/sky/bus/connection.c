@@ -276,6 +276,7 @@ static void ensure_consumers(SkyBus *bus) {
     SkyStatus status = durable_ensure(consumer, PROBE_TIMEOUT_MS);
     if (status == SKY_OK) {
       atomic_store(&consumer->ensured, true);
+      look_after_sometimes(consumer);
       pthread_mutex_lock(&bus->mutex);
       pthread_cond_broadcast(&bus->changed);
       pthread_mutex_unlock(&bus->mutex);

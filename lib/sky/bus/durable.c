@@ -5,6 +5,9 @@
  * Seen with nats-server 2.9.10 after kill -9: removals are forgotten, so that acknowledged messages stand in a work
  * queue again (thousands; they are never delivered and fill it up); and in one of eight restarts the acknowledged floor
  * stays behind for ever, with messages that count as delivered, or with none.
+ *
+ * After a power failure the stream may have lost its newest messages (nats-server flushes them every two minutes unless
+ * told otherwise) and the consumer's state not: what comes into the stream then has sequences that count as delivered.
  */
 #include "internal.h"
 
@@ -54,6 +57,12 @@ static void fill_config(const SkyConsumer *consumer, jsConsumerConfig *config) {
   }
 }
 
+static void forget_seen(SkyConsumer *consumer) {
+  pthread_mutex_lock(&consumer->bus->mutex);
+  consumer->seen = 0;
+  pthread_mutex_unlock(&consumer->bus->mutex);
+}
+
 SkyStatus durable_ensure(SkyConsumer *consumer, int64_t wait_ms) {
   jsOptions options = with_wait(wait_ms);
   jsConsumerConfig config;
@@ -65,6 +74,8 @@ SkyStatus durable_ensure(SkyConsumer *consumer, int64_t wait_ms) {
     config.DeliverPolicy = info->Config->DeliverPolicy;
     config.OptStartSeq = info->Config->OptStartSeq;
   }
+  if (result == NATS_NOT_FOUND)
+    forget_seen(consumer); /* perhaps the stream is another one, too, with numbers of its own */
   if (result == NATS_OK || result == NATS_NOT_FOUND)
     result = js_AddConsumer(NULL, js_of(consumer), consumer->stream, &config, &options, &code);
   jsConsumerInfo_Destroy(info);
@@ -91,6 +102,42 @@ static natsMsg *find_next(const SkyConsumer *consumer, uint64_t sequence, int64_
   natsStatus result = js_DirectGetMsg(&message, js_of(consumer), consumer->stream, &options, &what);
   *ret_known = result == NATS_OK || result == NATS_NOT_FOUND;
   return message;
+}
+
+/* The stream's last sequence; UINT64_MAX when nobody says. */
+static uint64_t last_sequence(const SkyConsumer *consumer, int64_t wait_ms) {
+  jsOptions options = with_wait(wait_ms);
+  jsStreamInfo *info = NULL;
+  if (js_GetStreamInfo(&info, js_of(consumer), consumer->stream, &options, NULL) != NATS_OK)
+    return UINT64_MAX;
+  const uint64_t last = info->State.LastSeq;
+  jsStreamInfo_Destroy(info);
+  return last;
+}
+
+/* The newest message that we had been given has another one in its place. */
+static bool is_replaced(SkyConsumer *consumer, int64_t wait_ms) {
+  pthread_mutex_lock(&consumer->bus->mutex);
+  const uint64_t seen = consumer->seen;
+  const int64_t seen_ms = consumer->seen_ms;
+  pthread_mutex_unlock(&consumer->bus->mutex);
+  if (seen == 0)
+    return false;
+  jsOptions options = with_wait(wait_ms);
+  jsDirectGetMsgOptions what;
+  jsDirectGetMsgOptions_Init(&what);
+  what.Sequence = seen;
+  natsMsg *message = NULL;
+  if (js_DirectGetMsg(&message, js_of(consumer), consumer->stream, &options, &what) != NATS_OK)
+    return false; /* it was removed, as it should in a work queue */
+  const bool replaced = natsMsg_GetTime(message) / SKY_NS_PER_MS != seen_ms;
+  natsMsg_Destroy(message);
+  return replaced;
+}
+
+/* The stream has lost messages that the consumer had been given. now is older than the stream's last sequence. */
+static bool has_lost_its_tail(SkyConsumer *consumer, const Progress *now, int64_t wait_ms) {
+  return last_sequence(consumer, wait_ms) < now->delivered_stream || is_replaced(consumer, wait_ms);
 }
 
 /* Whether a subject is one of those a filter names ('*': one token, '>': one or more). */
@@ -193,6 +240,10 @@ void durable_look_after(SkyConsumer *consumer, int64_t wait_ms) {
   };
   int64_t waiting = info->NumWaiting;
   jsConsumerInfo_Destroy(info);
+  if (has_lost_its_tail(consumer, &now, wait_ms)) { /* before anything is swept, for it might be new */
+    make_anew(consumer, 0, wait_ms);                /* where the tail began nobody can say: all of it comes again */
+    return;
+  }
   sweep(consumer, &now, wait_ms);
   if (is_stuck(consumer, &now, waiting))
     make_anew(consumer, now.floor, wait_ms);

@@ -29,10 +29,18 @@ static SkyIncoming *take_spare(SkyConsumer *consumer) {
   return spare;
 }
 
+static void note_seen(SkyConsumer *consumer, const SkyIncoming *incoming) {
+  if (incoming->sequence <= consumer->seen)
+    return;
+  consumer->seen = incoming->sequence;
+  consumer->seen_ms = incoming->time_ms;
+}
+
 /* Wakes only those who can be waiting: this runs for every message. */
 static void release_outstanding(SkyConsumer *consumer, SkyIncoming *spare) {
   pthread_mutex_lock(&consumer->bus->mutex);
   if (spare != NULL) {
+    note_seen(consumer, spare);
     spare->next = consumer->spare;
     consumer->spare = spare;
   }

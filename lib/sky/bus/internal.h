@@ -167,6 +167,8 @@ struct SkyConsumer {
   size_t worker_count;
   size_t workers_running; /* bus->mutex */
   size_t outstanding;     /* messages taken and not settled; bus->mutex */
+  uint64_t seen;          /* highest sequence of a message that was here; 0: none; bus->mutex */
+  int64_t seen_ms;        /* when the stream got that message */
   atomic_bool ensured;    /* the broker has it, on this connection */
   atomic_bool stopping;
   /* keeper's thread: */

@@ -104,6 +104,45 @@ START_TEST(what_a_killed_server_forgot_to_remove_goes_and_nothing_else) {
 }
 END_TEST
 
+/* Three numbers are on disk when the power fails, three more only in the consumer's memory of what it had delivered. */
+static void lose_the_tail(const SkyEventType *type, const char *stream) {
+  publish_numbers(type, 1, 3);
+  SKY_CHECK_EVENTUALLY(recorder_distinct(&recorder, 4) == 3 && unacknowledged(stream, "tester") == 0);
+  nats_server_stop(&server);
+  nats_server_save(&server, stream);
+  nats_server_start(&server);
+  wait_ready();
+  publish_numbers(type, 4, 6);
+  SKY_CHECK_EVENTUALLY(recorder_distinct(&recorder, 7) == 6 && unacknowledged(stream, "tester") == 0);
+  nats_server_stop(&server);
+  nats_server_restore(&server, stream);
+  nats_server_start(&server);
+}
+
+/* What is confirmed from then on has numbers below what the consumer counts as done. */
+static void expect_that_nothing_new_is_lost(const SkyEventType *type) {
+  wait_ready();
+  publish_numbers(type, 10, 15);
+  SKY_CHECK_EVENTUALLY(recorder_distinct(&recorder, 16) == 12);
+  for (unsigned number = 10; number <= 15; number++)
+    ck_assert_uint_ge(recorder_seen(&recorder, number), 1);
+}
+
+START_TEST(a_work_queue_that_lost_its_tail_loses_nothing_new) {
+  consume(&route, (SkyConsumerOptions){.ack_wait_ms = 300});
+  lose_the_tail(&happened_type, "JOBS");
+  expect_that_nothing_new_is_lost(&happened_type);
+}
+END_TEST
+
+START_TEST(a_stream_that_lost_its_tail_loses_nothing_new) {
+  route = recorder_route(&recorder, &noted_type);
+  consume(&route, (SkyConsumerOptions){.ack_wait_ms = 300});
+  lose_the_tail(&noted_type, "NOTES");
+  expect_that_nothing_new_is_lost(&noted_type);
+}
+END_TEST
+
 typedef struct Reader {
   natsConnection *connection;
   natsSubscription *subscription;
@@ -177,5 +216,6 @@ END_TEST
 
 SKY_CHECK_MAIN_WITH("bus/durable", setup, stop_all, what_was_given_back_for_long_comes_again,
                     what_a_killed_server_forgot_to_remove_goes_and_nothing_else,
+                    a_work_queue_that_lost_its_tail_loses_nothing_new, a_stream_that_lost_its_tail_loses_nothing_new,
                     one_that_is_stuck_is_made_anew_after_its_floor_and_once_only,
                     one_that_was_given_nothing_is_not_stuck)
