@@ -34,7 +34,7 @@ const SkyMethodDescriptor echo_methods[ECHO_METHODS] = {
     [ECHO_CAPPED] = METHOD("Capped", SKY_UNARY, .inline_handler = true, .deadline_ms = 50),
     [ECHO_GUARDED] = METHOD("Guarded", SKY_UNARY, .deadline_ms = 20000, .is_public = true, .scope = "echo.read"),
     [ECHO_RULED] = METHOD("Ruled", SKY_UNARY, .deadline_ms = 20000, .request.rules = &short_text),
-    [ECHO_CAPPED_WORKER] = METHOD("CappedWorker", SKY_UNARY, .deadline_ms = 50),
+    [ECHO_CAPPED_WORKER] = METHOD("CappedWorker", SKY_UNARY, .deadline_ms = 500),
 };
 
 static const SkyServiceDescriptor descriptor = {

@@ -22,7 +22,7 @@ typedef enum EchoMethod {
   ECHO_CAPPED,        /* deferred, with the longest deadline of 50 ms */
   ECHO_GUARDED,       /* public, needs the scope echo.read */
   ECHO_RULED,         /* its text has at most 8 characters */
-  ECHO_CAPPED_WORKER, /* as ECHO_WORKER, with the longest deadline of 50 ms */
+  ECHO_CAPPED_WORKER, /* as ECHO_WORKER, with the longest deadline of 500 ms */
   ECHO_METHODS,
 } EchoMethod;
 
