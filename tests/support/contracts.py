@@ -7,6 +7,7 @@
 """
 
 import os
+import threading
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
@@ -25,6 +26,10 @@ def build() -> Path:
     return Path(os.environ.get("SKYHOOK_BUILD", ROOT / "build"))
 
 
+# protobuf's C code has crashed while several threads of a test's servers made messages and dictionaries at once.
+_one_at_a_time = threading.RLock()
+
+
 @lru_cache
 def pool() -> descriptor_pool.DescriptorPool:
     pool = descriptor_pool.DescriptorPool()
@@ -35,7 +40,8 @@ def pool() -> descriptor_pool.DescriptorPool:
 
 def message(name: str, value: dict | None = None):
     """A message of the contracts by full name, filled from a dictionary."""
-    return json_format.ParseDict(value or {}, message_factory.GetMessageClass(pool().FindMessageTypeByName(name))(), descriptor_pool=pool())
+    with _one_at_a_time:
+        return json_format.ParseDict(value or {}, message_factory.GetMessageClass(pool().FindMessageTypeByName(name))(), descriptor_pool=pool())
 
 
 def decode(name: str, data: bytes) -> dict:
@@ -44,7 +50,8 @@ def decode(name: str, data: bytes) -> dict:
 
 
 def as_dict(value) -> dict:
-    return json_format.MessageToDict(value, descriptor_pool=pool())
+    with _one_at_a_time:
+        return json_format.MessageToDict(value, descriptor_pool=pool())
 
 
 class Client:
