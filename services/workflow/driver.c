@@ -176,9 +176,24 @@ static void take_change(Flight *flight, const SagaEffect *effect) {
     saga_record_drop_change(&flight->record);
 }
 
-static void count_news(Driver *driver, const SagaNews *before, const SagaNews *after) {
-  driver->stats.completed += after->completed && !before->completed;
-  driver->stats.ended += (after->compensated && !before->compensated) || (after->failed && !before->failed);
+bool saga_news_end(const SagaNews *news) {
+  return news->completed || news->compensated || news->failed;
+}
+
+/* Each event of the contract that the news amount to has a version of its own. */
+static void take_news(Flight *flight, const Saga *before) {
+  DriverStats *stats = &flight->driver->stats;
+  SagaRecord *record = &flight->record;
+  const SagaNews *was = &before->news, *is = &record->saga.news;
+  stats->completed += is->completed && !was->completed;
+  stats->ended += (is->compensated && !was->compensated) || (is->failed && !was->failed);
+  if (!flight->ending && saga_news_end(is)) {
+    flight->ending = true;
+    flight->shown = *before;
+    flight->shown_changes = record->changes;
+    flight->shown_update_ms = record->update_ms;
+  }
+  record->changes += saga_news_count(is) - saga_news_count(was);
 }
 
 void driver_tell(Driver *driver, const SagaRecord *record) {
@@ -189,10 +204,10 @@ void driver_tell(Driver *driver, const SagaRecord *record) {
 void flight_feed(Flight *flight, SagaEvent event) {
   Driver *driver = flight->driver;
   SagaRecord *record = &flight->record;
-  const SagaNews before = record->saga.news;
+  const Saga before = record->saga;
   const int64_t now_ms = driver_now_ms(driver);
   const SagaEffect effect = saga_step(&record->saga, &event, &driver->policy, now_ms);
-  count_news(driver, &before, &record->saga.news);
+  take_news(flight, &before);
   note_pause(driver, flight);
   take_change(flight, &effect);
   if (effect.persist)
@@ -447,14 +462,25 @@ SkyStatus driver_resume(Driver *driver, const SkyContext *context, const char *i
 
 /* ---- looking ---- */
 
+/* Steps are shown as they happen, the end when it is durable: a crash before that may make it another one. */
+static SkyStatus show(const Flight *flight, SkyArena *arena, workflow_Workflow **ret) {
+  SagaRecord record = flight->record; /* shares what it points to */
+  if (flight->ending) {
+    record.saga = flight->shown;
+    record.changes = flight->shown_changes;
+    record.update_ms = flight->shown_update_ms;
+  }
+  workflow_Workflow *view;
+  SKY_TRY(saga_record_workflow(&record, arena, &view));
+  return workflow_Workflow_copy(view, arena, ret);
+}
+
 SkyStatus driver_get(Driver *driver, const char *id, SkyArena *arena, workflow_Workflow **ret, bool *ret_found) {
   pthread_mutex_lock(&driver->lock);
   const Flight *flight = sky_map_get(driver->flights, sky_str(id));
-  *ret_found = flight != NULL && !flight->loading && !flight->lost && flight->record.order != NULL;
-  workflow_Workflow *view = NULL;
-  SkyStatus status = *ret_found ? saga_record_workflow(&flight->record, arena, &view) : SKY_OK;
-  if (status == SKY_OK && *ret_found)
-    status = workflow_Workflow_copy(view, arena, ret);
+  const bool is_known = flight != NULL && !flight->loading && !flight->lost && flight->record.order != NULL;
+  *ret_found = is_known && !(flight->ending && flight->shown.state == SAGA_NEW);
+  SkyStatus status = *ret_found ? show(flight, arena, ret) : SKY_OK;
   pthread_mutex_unlock(&driver->lock);
   return status;
 }

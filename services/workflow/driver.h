@@ -67,7 +67,7 @@ void driver_change(Driver *driver, const SkyContext *context, const char *id, co
  * room. */
 SKY_MUST_USE SkyStatus driver_resume(Driver *driver, const SkyContext *context, const char *id);
 
-/* The saga as it is in memory; false when it is not. */
+/* The saga as it is in memory, but an end only when it is durable; false when there is nothing to show. */
 SKY_MUST_USE SkyStatus driver_get(Driver *driver, const char *id, SkyArena *arena, workflow_Workflow **ret,
                                   bool *ret_found);
 /* Until when this process may work on its sagas; shown to clients and stored with each saga. */

@@ -27,7 +27,11 @@ typedef struct Flight {
   bool lost;        /* another process has it: no more writes, no more actions */
   bool removed;     /* about to be freed */
   SagaNews written; /* news in the write under way */
-  Waiter *waiters;  /* for the next write */
+  bool ending;      /* its end is not durable yet: until then it is shown as `shown` says */
+  Saga shown;
+  uint64_t shown_changes;
+  int64_t shown_update_ms;
+  Waiter *waiters; /* for the next write */
   Waiter *written_waiters;
   SkyTimer timer;
   SkyTrace trace;
@@ -74,6 +78,8 @@ int64_t driver_uptime_ms(const Driver *driver); /* never jumps: durations, and u
 
 /* With the lock held: tells those who watch. */
 void driver_tell(Driver *driver, const SagaRecord *record);
+/* True when the news are that the saga has come to an end. */
+bool saga_news_end(const SagaNews *news);
 /* With the lock held: gives the saga an event and notes what it wants. The caller then calls driver_go_on(). */
 void flight_feed(Flight *flight, SagaEvent event);
 /*

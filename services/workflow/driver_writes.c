@@ -43,7 +43,6 @@ typedef struct Batch {
 
 static SkyStatus fill(Batch *batch, Write *write) {
   SagaRecord *record = &write->flight->record;
-  record->changes += saga_news_count(&record->saga.news);
   write->record_version = record->record_version;
   write->document_version = record->document_version;
   memcpy(write->id, record->id, sizeof(write->id));
@@ -191,6 +190,8 @@ static void write_again(Driver *driver, Write *write) {
   Flight *flight = write->flight;
   if (write->record_version == flight->record.record_version) /* not even the log */
     merge_news(&flight->record.saga.news, &flight->written);
+  else
+    flight->ending = saga_news_end(&flight->record.saga.news);
   flight->record.record_version = write->record_version;
   flight->record.document_version = write->document_version;
   flight->dirty = true;
@@ -223,6 +224,7 @@ static void settle(Driver *driver, Write *write, Waiter **told, Waiter **refused
     return;
   }
   flight->record.document_open = write->document->open;
+  flight->ending = saga_news_end(&flight->record.saga.news);
   if (!flight->dirty && !flight->lost)
     driver_tell(driver, &flight->record);
   driver_go_on(driver, flight);

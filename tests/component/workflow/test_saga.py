@@ -1,6 +1,7 @@
 """What becomes of a request, seen from outside: the API, the peers, the broker."""
 
 import signal
+import threading
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 
@@ -44,6 +45,21 @@ def test_steps_that_ran_through_are_one_event(rig):
     assert {key: event[key] for key in ("step", "attempts")} == {key: event["steps"][-1][key] for key in ("step", "attempts")}
     versions = [int(rig.event(kind, id)["version"]) for kind in ("SagaStarted", "SagaStepCompleted", "SagaCompleted")]
     assert versions == sorted(set(versions)) and versions[-1] == int(found["version"])
+
+
+def test_an_end_is_shown_when_it_is_durable(rig):
+    """Until then a crash may make it another one: the owner's cancellation may come first the second time."""
+    answered = threading.Event()
+    rig.peers.before("PutDelivery", lambda request: answered.wait(30))
+    id = rig.request()
+    eventually(lambda: rig.known(id).get("step") == "WORKFLOW_STEP_DELIVERY")
+    rig.change_store("create trigger hold before insert on saga_events begin select raise(abort, 'held by the test'); end")
+    answered.set()
+    eventually(lambda: "held by the test" in rig.workflow.log.read_text(), what="the end is being written")
+    found = rig.known(id)
+    assert found["state"] == "WORKFLOW_STATE_RUNNING" and found["step"] == "WORKFLOW_STEP_DELIVERY"
+    rig.change_store("drop trigger hold")
+    assert int(rig.ends(id, "COMPLETED")["version"]) > int(found["version"])
 
 
 def test_the_same_request_twice_is_one_saga(rig):
