@@ -79,6 +79,16 @@ def test_our_rpc_servers_must_beat_the_bare_core_by_ratio_and_every_peer():
     assert {result.name: result.met for result in rpc.server_results({"row": slow})}["rpc server, row: inline / bare"] is False
 
 
+def test_a_ratio_is_the_median_of_the_rounds_ratios():
+    """A machine that slows down for one of the rounds slows down both; the medians of each alone would be of different rounds."""
+    bare = measured(10) + measured(30) + measured(11)
+    ours = measured(10) + measured(30) + measured(22)
+    row = {rpc.BARE: bare, rpc.INLINE: ours, rpc.CPP: measured(50), rpc.GO: measured(50)}
+    (ratio,) = [result for result in rpc.server_results({"row": row}) if result.name == "rpc server, row: inline / bare"]
+    assert (ratio.value, ratio.met) == (1.0, True)
+    assert ratio.detail == "1.00–2.00"
+
+
 def test_streams_have_no_row_for_workers_and_no_target_beside_the_bare_core():
     row = {rpc.BARE: measured(1), rpc.INLINE: measured(2), rpc.CPP: measured(3), rpc.GO: measured(4)}
     verdicts = {result.name: result.met for result in rpc.server_results({"stream": row})}
@@ -93,6 +103,7 @@ def test_our_rpc_client_must_beat_both_peers():
     assert verdicts["rpc client, row: lib/sky/rpc"] is True
     row[rpc.INLINE] = measured(1, 10.2)
     assert rpc.client_results({"row": row})[0].met is False
+    assert rpc.client_results({"stream": row})[0].met is None
 
 
 def test_the_target_of_the_echo_server_is_a_ratio_to_the_bare_core():

@@ -17,8 +17,8 @@ class Setting:
     def scale(self, count: int) -> int:
         return max(count // 10, 1) if self.quick else count
 
-    def rounds(self, name: str) -> Iterator[int]:
-        count = 1 if self.quick else 3
+    def rounds(self, name: str, count: int = 3) -> Iterator[int]:
+        count = 1 if self.quick else count
         for i in range(count):
             say(f"    {name}: round {i + 1} of {count}", "dim")
             yield i
