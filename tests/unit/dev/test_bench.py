@@ -5,7 +5,7 @@ import subprocess
 from types import SimpleNamespace
 
 import pytest
-from dev.bench import echo, main_job, rpc
+from dev.bench import echo, gateway, main_job, rpc, wrk
 from dev.bench.load import Measured, Shape
 from dev.bench.measure import Result, Samples, cpu_seconds, cpu_seconds_of_threads, family
 
@@ -47,8 +47,6 @@ def test_a_process_that_is_gone_used_nothing():
 
 
 def test_percentages_of_wrk_are_read(tmp_path, monkeypatch):
-    from dev.bench import wrk
-
     output = 'Running 1s test\n\nREPORT {"requests": 100, "seconds": 2.0, "p50_us": 10.0, "p99_us": 20.0, "bad": 1}\n'
     monkeypatch.setattr(wrk.subprocess, "run", lambda *a, **k: subprocess.CompletedProcess([], 0, output))
     report = wrk.run("http://127.0.0.1:1/", 1, tmp_path, script="-- nothing")
@@ -104,6 +102,16 @@ def test_our_rpc_client_must_beat_both_peers():
     row[rpc.INLINE] = measured(1, 10.2)
     assert rpc.client_results({"row": row})[0].met is False
     assert rpc.client_results({"stream": row})[0].met is None
+
+
+def test_the_gateway_must_take_a_third_of_its_peers_cpu_with_few_and_many_clients():
+    report = wrk.Report(requests=100, seconds=1.0, p50_us=1.0, p99_us=2.0, bad=0)
+    few = {gateway.OURS: [(10.0, report), (60.0, report), (10.0, report)], gateway.PEER: [(31.0, report), (200.0, report), (31.0, report)]}
+    many = {gateway.OURS: [(11.0, report)], gateway.PEER: [(32.0, report)]}
+    verdicts = {result.name: result.met for result in gateway.results({32: few, 256: many})}
+    assert verdicts["gateway GET, 32 at once: skyhook / grpc-gateway"] is True
+    assert verdicts["gateway GET, 256 at once: skyhook / grpc-gateway"] is False
+    assert verdicts["gateway GET, 32 at once: skyhook"] is None
 
 
 def test_the_target_of_the_echo_server_is_a_ratio_to_the_bare_core():

@@ -1,6 +1,10 @@
-"""Gateway: CPU per unary GET that becomes a gRPC call, beside grpc-gateway in front of the same backend."""
+"""Gateway: CPU per unary GET that becomes a gRPC call, beside grpc-gateway in front of the same backend; one client, some and many at once.
+
+Both stand side by side and are loaded in turn, so that a ratio is of measurements some seconds apart; the median of the rounds' ratios is told.
+"""
 
 import os
+from contextlib import ExitStack
 from pathlib import Path
 
 from dev.bench import wrk
@@ -11,39 +15,53 @@ from dev.services import program
 from dev.templates import fill
 
 SUMMARY = "gateway GET: nginx module beside grpc-gateway"
-_SECONDS = 5.0
+OURS, PEER = "skyhook", "grpc-gateway"
+CONNECTIONS = (1, 32, 256)
+_WARM_UP, _SECONDS = 1.0, 3.0
+
+Measured = tuple[float, wrk.Report]  # CPU in us per request
+Rows = dict[int, dict[str, list[Measured]]]  # connections, candidate: rounds
 
 
 def run(setting: Setting) -> list[Result]:
-    cpu = {"skyhook": Samples(), "grpc-gateway": Samples()}
-    reports: dict[str, list[wrk.Report]] = {name: [] for name in cpu}
-    with serving("backend", lambda address: [str(setting.build / "tests/bench/bench-echo-server"), address], setting.folder) as (_, backend):
+    rows: Rows = {connections: {OURS: [], PEER: []} for connections in CONNECTIONS}
+    with ExitStack() as stack:
+        _, backend = stack.enter_context(
+            serving("backend", lambda address: [str(setting.build / "tests/bench/bench-echo-server"), address], setting.folder))
         candidates = {
-            "skyhook": lambda address: _nginx(setting, address, backend),
-            "grpc-gateway": lambda address: [str(setting.peers / "grpcgateway"), address, backend],
+            OURS: stack.enter_context(serving(OURS, lambda address: _nginx(setting, address, backend), setting.folder)),
+            PEER: stack.enter_context(serving(PEER, lambda address: [str(setting.peers / "grpcgateway"), address, backend], setting.folder)),
         }
-        for _ in setting.rounds("gateway"):
-            for name, command in candidates.items():
-                with serving(name, command, setting.folder) as (process, address):
-                    _load(setting, address, 0.5)
-                    before = cpu_seconds(process.pid)
-                    report = _load(setting, address, 1.0)
-                    cpu[name].add((cpu_seconds(process.pid) - before) / report.requests * 1e6)
-                    reports[name].append(report)
-
-    def detail(name: str) -> str:
-        best = max(reports[name], key=lambda report: report.rate)
-        return f"{best.rate:.0f}/s, p50 {best.p50_us:.0f} µs, p99 {best.p99_us:.0f} µs, {cpu[name].spread()}"
-
-    return [
-        *(Result(f"gateway GET, {name}: CPU", samples.median, "µs/request", detail(name)) for name, samples in cpu.items()),
-        Result("gateway GET, skyhook / grpc-gateway", cpu["skyhook"].median / cpu["grpc-gateway"].median, "×", at_most=1 / 3),
-    ]
+        for _ in setting.rounds("gateway", 5):
+            for connections, row in rows.items():
+                for name, (process, address) in candidates.items():
+                    row[name].append(_measure(setting, process.pid, address, connections))
+    return results(rows)
 
 
-def _load(setting: Setting, address: str, part: float) -> wrk.Report:
-    seconds = _SECONDS * part * (0.4 if setting.quick else 1.0)
-    report = wrk.run(f"http://{address}/v1/echo/hello-drone", seconds, setting.folder)
+def results(rows: Rows) -> list[Result]:
+    found = []
+    for connections, row in rows.items():
+        label = f"gateway GET, {connections} at once"
+        for name, rounds in row.items():
+            cpu = Samples([us for us, _ in rounds])
+            best = max((report for _, report in rounds), key=lambda report: report.rate)
+            found.append(Result(f"{label}: {name}", cpu.median, "µs/request",
+                                f"{best.rate:.0f}/s, p50 {best.p50_us:.0f} µs, p99 {best.p99_us:.0f} µs, {cpu.spread()}"))
+        ratios = Samples([ours / peer for (ours, _), (peer, _) in zip(row[OURS], row[PEER])])
+        found.append(Result(f"{label}: {OURS} / {PEER}", ratios.median, "×", f"{min(ratios.values):.2f}–{max(ratios.values):.2f}", at_most=1 / 3))
+    return found
+
+
+def _measure(setting: Setting, pid: int, address: str, connections: int) -> Measured:
+    _load(setting, address, connections, _WARM_UP)
+    before = cpu_seconds(pid)
+    report = _load(setting, address, connections, _SECONDS)
+    return (cpu_seconds(pid) - before) / report.requests * 1e6, report
+
+
+def _load(setting: Setting, address: str, connections: int, seconds: float) -> wrk.Report:
+    report = wrk.run(f"http://{address}/v1/echo/hello-drone", seconds * (0.4 if setting.quick else 1.0), setting.folder, connections=connections)
     assert report.bad == 0, f"{report.bad} of {report.requests} requests failed"
     return report
 
