@@ -19,6 +19,7 @@
 enum {
   DEFAULT_MAX_CALLS = 4096,
   DEFAULT_CONNECT_WAIT_MS = 500,
+  DEFAULT_DRAIN_WAIT_MS = 15000, /* services drain for 10 s unless told otherwise */
   KEEPALIVE_MS = 30 * 1000,
   KEEPALIVE_TIMEOUT_MS = 10 * 1000,
   FIRST_RECONNECT_MS = 100,
@@ -103,6 +104,7 @@ static void init_settings(SkyClient *client, const SkyClientOptions *options) {
   client->max_concurrent_calls = sky_or_default(options->max_concurrent_calls, DEFAULT_MAX_CALLS);
   client->max_response_bytes = sky_or_default(options->max_response_bytes, SKY_DEFAULT_MAX_MESSAGE);
   client->connect_wait_ms = options->connect_wait_ms != 0 ? options->connect_wait_ms : DEFAULT_CONNECT_WAIT_MS;
+  client->drain_wait_ms = options->drain_wait_ms != 0 ? options->drain_wait_ms : DEFAULT_DRAIN_WAIT_MS;
   client->hedging = sky_hedging_with_defaults(options->config);
   sky_hedging_init_budget(&client->hedging_budget, options->config);
   client->compression = options->compression;

@@ -91,10 +91,14 @@ typedef struct SkyClientOptions {
   /*
    * How long a call that finds no connection waits for one before it fails with UNAVAILABLE, never beyond its deadline;
    * 0: 500 ms; negative: not at all; SKY_WAIT_UNTIL_DEADLINE. So a peer that is being started again costs no errors.
-   * Only its deadline bounds a unary call that was already on a connection when that ended, and that the core makes
-   * again because no server has seen it.
    */
   int64_t connect_wait_ms;
+  /*
+   * A call whose connection ends without a word of the server about it may be with a server that drains, or be made
+   * again by the core because no server has seen it. It fails with UNAVAILABLE when there is no connection for this
+   * long: longer than servers drain. 0: 15 s.
+   */
+  int64_t drain_wait_ms;
   const SkyServiceConfig *config; /* retries and health checks; NULL: none of them. Borrowed by create */
 } SkyClientOptions;
 

@@ -41,9 +41,11 @@ struct SkyClientCall {
   bool was_compressed; /* the message last received */
   bool made;           /* begun to its end: the core has it */
   bool wait_for_ready;
-  bool sent; /* a stream whose beginning has gone out; the I/O thread's */
+  bool sent;  /* a stream whose beginning has gone out; the I/O thread's */
+  bool heard; /* a stream of which the server has said something; the I/O thread's */
   int64_t connect_wait_ms;
   int64_t connect_by_ns; /* gives up then, when there is no connection; 0: need not wait. Under the client's lock */
+  bool adrift;           /* waits because its connection has ended. Under the client's lock */
   SkyClientCall *previous, *next; /* of the client's open calls */
 };
 
@@ -53,7 +55,7 @@ struct SkyClient {
   SkyTls *tls;     /* a reference, or NULL */
   char target[64]; /* for messages */
   size_t max_concurrent_calls, max_response_bytes;
-  int64_t connect_wait_ms;
+  int64_t connect_wait_ms, drain_wait_ms;
   SkyHedgingPolicy hedging;
   SkyRetryBudget hedging_budget;
   SkyCompression compression;

@@ -134,6 +134,7 @@ static void began(SkyTag *tag, bool ok) {
   pthread_mutex_lock(&stream->lock);
   stream->began_receiving = ok;
   pthread_mutex_unlock(&stream->lock);
+  stream->call.heard = ok;
   receive_next(stream);
   end_operation(stream);
 }

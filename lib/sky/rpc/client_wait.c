@@ -26,8 +26,7 @@ static void schedule(SkyClient *client) {
   sky_rpc_post(client->rpc, &client->wait_posted);
 }
 
-static void wait_for_connection(SkyClientCall *call) {
-  const int64_t wait_ms = call->connect_wait_ms;
+static void wait_for_connection(SkyClientCall *call, int64_t wait_ms) {
   call->connect_by_ns = wait_ms < INT64_MAX / SKY_NS_PER_MS ? now_ns() + wait_ms * SKY_NS_PER_MS : INT64_MAX;
   schedule(call->client);
 }
@@ -41,7 +40,7 @@ void sky_client_wait_begin(SkyClientCall *call, int64_t wait_ms) {
   call->wait_for_ready = wait_ms >= 0;
   call->connect_wait_ms = wait_ms;
   if (call->wait_for_ready && !is_connected(call->client))
-    wait_for_connection(call);
+    wait_for_connection(call, wait_ms);
 }
 
 void sky_client_wait_connected(SkyClient *client) {
@@ -49,24 +48,43 @@ void sky_client_wait_connected(SkyClient *client) {
     call->connect_by_ns = 0;
 }
 
+static int64_t drain_wait_ms(const SkyClientCall *call) {
+  const int64_t own_ms = call->client->drain_wait_ms;
+  return call->connect_wait_ms > own_ms ? call->connect_wait_ms : own_ms;
+}
+
 /*
- * Of a stream we know whether it has been sent; of a unary call, which is one operation, we do not, and leave it to its
- * deadline: it may be with a server that drains. (The peer's name, which the core knows of a call that has been handed
- * to a connection, is no way to tell: it stays when the core sends the call again, but is freed with the connection.)
+ * What has been sent may be with a server that drains, or be made again by the core; of a unary call, which is one
+ * operation, we do not even know whether it has been sent. (The peer's name, which the core knows of a call that has
+ * been handed to a connection, is no way to tell: it stays when the core sends the call again, but is freed with the
+ * connection.) Once the server has said something of it the core does not make it again.
  */
 void sky_client_wait_disconnected(SkyClient *client) {
   for (SkyClientCall *call = client->open_calls; call != NULL; call = call->next) {
-    if (call->wait_for_ready && !call->sent && call->connect_by_ns == 0 && call->method->kind != SKY_UNARY)
-      wait_for_connection(call);
+    if (!call->wait_for_ready || call->heard || call->connect_by_ns != 0)
+      continue;
+    call->adrift = call->sent || call->method->kind == SKY_UNARY;
+    wait_for_connection(call, call->adrift ? drain_wait_ms(call) : call->connect_wait_ms);
   }
 }
 
 static void give_up(SkyClientCall *call) {
   char reason[128];
   snprintf(reason, sizeof(reason), "no connection to %s within %" PRId64 " ms", call->client->target,
-           call->connect_wait_ms);
+           call->adrift ? drain_wait_ms(call) : call->connect_wait_ms);
   call->connect_by_ns = 0;
   (void)grpc_call_cancel_with_status(call->core, GRPC_STATUS_UNAVAILABLE, reason, NULL);
+}
+
+/* A channel that is idle has no call to send: what is open is with a server. */
+static bool is_idle(const SkyClient *client) {
+  return grpc_channel_check_connectivity_state(client->channel, 0) == GRPC_CHANNEL_IDLE;
+}
+
+static bool need_not_wait(const SkyClientCall *call) {
+  if (!call->adrift)
+    return call->sent;
+  return call->heard || (call->connect_by_ns <= now_ns() && is_idle(call->client));
 }
 
 /*
@@ -78,7 +96,7 @@ static int64_t look_through(SkyClient *client, size_t *ret_waiting) {
   if (is_connected(client))
     sky_client_wait_connected(client);
   for (SkyClientCall *call = client->open_calls; call != NULL; call = call->next) {
-    if (call->sent)
+    if (need_not_wait(call))
       call->connect_by_ns = 0;
     if (call->connect_by_ns != 0 && call->connect_by_ns <= now_ns())
       give_up(call);

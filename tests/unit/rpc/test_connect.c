@@ -1,8 +1,11 @@
 /* Calls that find no connection: how long they wait for one, and what ends the waiting. */
 #include "fixture.h"
 
+#include <arpa/inet.h>
 #include <stdatomic.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <sky/core/time.h>
 
@@ -130,6 +133,109 @@ END_TEST
 
 /* ---- connections that end while calls are made ---- */
 
+enum { FRAME_HEADER = 9, FRAME_DATA = 0, FLAG_END_STREAM = 1 };
+
+static bool receive_all(int fd, uint8_t *bytes, size_t size) {
+  return recv(fd, bytes, size, MSG_WAITALL) == (ssize_t)size;
+}
+
+static void await_whole_request(int fd) {
+  uint8_t frame[FRAME_HEADER], payload[1 << 16];
+  ck_assert(receive_all(fd, payload, strlen("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")));
+  do {
+    ck_assert(receive_all(fd, frame, sizeof(frame)));
+    const size_t size = (size_t)frame[0] << 16 | (size_t)frame[1] << 8 | frame[2];
+    ck_assert_uint_le(size, sizeof(payload));
+    ck_assert(size == 0 || receive_all(fd, payload, size));
+  } while (frame[3] != FRAME_DATA || (frame[4] & FLAG_END_STREAM) == 0);
+}
+
+/* Takes one connection and one call, says that it has not seen it, and is gone. */
+static void *refuse_and_go(void *user) {
+  static const uint8_t settings[FRAME_HEADER] = {[3] = 4}, goaway[FRAME_HEADER + 8] = {[2] = 8, [3] = 7};
+  const int listener = *(const int *)user, fd = accept(listener, NULL, NULL);
+  ck_assert_int_eq(send(fd, settings, sizeof(settings), MSG_NOSIGNAL), sizeof(settings));
+  await_whole_request(fd);
+  close(listener);
+  ck_assert_int_eq(send(fd, goaway, sizeof(goaway), MSG_NOSIGNAL), sizeof(goaway));
+  close(fd);
+  return NULL;
+}
+
+static pthread_t start_refusing(int *ret_listener) {
+  struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+  socklen_t size = sizeof(at);
+  pthread_t thread;
+  *ret_listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  ck_assert_int_eq(bind(*ret_listener, (const struct sockaddr *)&at, sizeof(at)), 0);
+  ck_assert_int_eq(listen(*ret_listener, 1), 0);
+  ck_assert_int_eq(getsockname(*ret_listener, (struct sockaddr *)&at, &size), 0);
+  snprintf(address, sizeof(address), "127.0.0.1:%d", ntohs(at.sin_port));
+  ck_assert_int_eq(pthread_create(&thread, NULL, refuse_and_go, ret_listener), 0);
+  return thread;
+}
+
+static void create_client_that_lets_drain(int64_t drain_wait_ms) {
+  const SkyClientOptions options = {.target = address, .drain_wait_ms = drain_wait_ms};
+  ck_assert_ptr_null(sky_client_create(rpc, &options, &client));
+}
+
+START_TEST(a_call_whose_server_is_gone_does_not_wait_for_its_deadline) {
+  int listener;
+  const pthread_t thread = start_refusing(&listener);
+  create_client_that_lets_drain(700);
+  const int64_t begun_ms = now_ms();
+  SkyStatus status = call_method(ECHO_INLINE, NULL, "", NULL);
+  ck_assert_int_ge(now_ms() - begun_ms, 699);
+  ck_assert_int_lt(now_ms() - begun_ms, 10000); /* its deadline is at 20 s */
+  ck_assert_ptr_nonnull(strstr(sky_status_message(status), "700 ms"));
+  assert_code(status, SKY_CODE_UNAVAILABLE);
+  pthread_join(thread, NULL);
+}
+END_TEST
+
+START_TEST(a_stream_whose_server_is_gone_does_not_wait_for_ever) {
+  int listener;
+  Outcome outcome = {0};
+  Sky__Test__V1__Echo message = SKY__TEST__V1__ECHO__INIT;
+  SkyClientStream *stream = NULL;
+  const SkyClientStreamHandler handler = {.on_message = ignore_message, .on_done = stream_done, .user = &outcome};
+  const pthread_t thread = start_refusing(&listener);
+  create_client_that_lets_drain(700);
+  ck_assert_ptr_null(sky_client_stream_open(client, &echo_methods[ECHO_CHAT], NULL, NULL, handler, &stream));
+  ck_assert_ptr_null(sky_client_stream_write(stream, &message.base));
+  sky_client_stream_close_send(stream);
+  SKY_CHECK_EVENTUALLY(is_done(&outcome));
+  ck_assert_int_eq(outcome.code, SKY_CODE_UNAVAILABLE);
+  sky_client_stream_unref(stream);
+  pthread_join(thread, NULL);
+}
+END_TEST
+
+static void *drain_late(void *unused) {
+  sky_server_drain(late, 20000);
+  return NULL;
+}
+
+START_TEST(a_call_with_a_server_that_drains_is_not_given_up) {
+  Outcome outcome = {0};
+  Sky__Test__V1__Echo request = SKY__TEST__V1__ECHO__INIT;
+  pthread_t thread;
+  create_client_that_lets_drain(100);
+  create_late_server();
+  sky_client_call_async(client, &echo_methods[ECHO_DEFER], NULL, &request.base, call_done, &outcome);
+  SKY_CHECK_EVENTUALLY(echo_service_deferred(&service) == 1);
+  pthread_create(&thread, NULL, drain_late, NULL);
+  const int64_t begun_ms = now_ms();
+  SKY_CHECK_EVENTUALLY(now_ms() - begun_ms > 400);
+  ck_assert(!is_done(&outcome));
+  sky_call_finish(echo_service_take_any(&service), SKY_OK);
+  SKY_CHECK_EVENTUALLY(is_done(&outcome));
+  ck_assert_int_eq(outcome.code, SKY_CODE_OK);
+  pthread_join(thread, NULL);
+}
+END_TEST
+
 static void *call_until(void *user) {
   const int64_t *end_ms = user;
   SkyArena own;
@@ -184,4 +290,7 @@ SKY_CHECK_MAIN_WITH("rpc/connect", setup_without_server, teardown_all, a_call_wa
                     a_stream_waits_for_a_server_that_comes, a_call_waits_no_longer_than_it_may,
                     the_deadline_ends_the_waiting_too, a_call_may_be_more_patient_than_its_client,
                     an_open_call_does_not_end_because_the_connection_was_waited_for,
-                    connections_that_end_by_their_age_lose_no_call, a_client_is_destroyed_while_calls_wait)
+                    a_call_whose_server_is_gone_does_not_wait_for_its_deadline,
+                    a_stream_whose_server_is_gone_does_not_wait_for_ever,
+                    a_call_with_a_server_that_drains_is_not_given_up, connections_that_end_by_their_age_lose_no_call,
+                    a_client_is_destroyed_while_calls_wait)
