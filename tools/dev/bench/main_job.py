@@ -49,7 +49,7 @@ def run(setting: Setting) -> list[Result]:
         results += _per_operation("accepted", before, after, report.requests)
         completed, end = _drain(api, report.requests, setting.scale(300))
         seconds = end - begin
-        results.append(Result("completed workflows", completed / seconds, "/s", f"{completed} of {report.requests} in {seconds:.0f} s", at_least=300))
+        results.append(Result("completed workflows", completed / seconds, "/s", f"{completed} in {seconds:.0f} s, {report.requests} of them answered within the load's time", at_least=300))
         results += _per_operation("completed", before, _cpu(system), max(completed, 1))
     return results
 
