@@ -96,7 +96,7 @@ typedef struct SkyClientOptions {
   /*
    * A call whose connection ends without a word of the server about it may be with a server that drains, or be made
    * again by the core because no server has seen it. It fails with UNAVAILABLE when there is no connection for this
-   * long: longer than servers drain. 0: 15 s.
+   * long, or for as long as calls wait for one when that is longer. To be longer than servers drain; 0: 15 s.
    */
   int64_t drain_wait_ms;
   const SkyServiceConfig *config; /* retries and health checks; NULL: none of them. Borrowed by create */

@@ -76,17 +76,6 @@ static void give_up(SkyClientCall *call) {
   (void)grpc_call_cancel_with_status(call->core, GRPC_STATUS_UNAVAILABLE, reason, NULL);
 }
 
-/* A channel that is idle has no call to send: what is open is with a server. */
-static bool is_idle(const SkyClient *client) {
-  return grpc_channel_check_connectivity_state(client->channel, 0) == GRPC_CHANNEL_IDLE;
-}
-
-static bool need_not_wait(const SkyClientCall *call) {
-  if (!call->adrift)
-    return call->sent;
-  return call->heard || (call->connect_by_ns <= now_ns() && is_idle(call->client));
-}
-
 /*
  * When the first of the waiting calls gives up; INT64_MAX when none waits. What a connection that has just come has
  * taken up must not be given up. With the lock held.
@@ -96,7 +85,7 @@ static int64_t look_through(SkyClient *client, size_t *ret_waiting) {
   if (is_connected(client))
     sky_client_wait_connected(client);
   for (SkyClientCall *call = client->open_calls; call != NULL; call = call->next) {
-    if (need_not_wait(call))
+    if (call->adrift ? call->heard : call->sent)
       call->connect_by_ns = 0;
     if (call->connect_by_ns != 0 && call->connect_by_ns <= now_ns())
       give_up(call);
