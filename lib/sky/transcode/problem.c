@@ -148,7 +148,7 @@ static SkyStr cut_index(SkyStr *part) {
 
 /*
  * A backend's "order.pickup_location.latitude" as the client wrote it: "pickupLocation.latitude" when the body is the
- * field "order". Parts that are no fields stay as they are.
+ * field "order", and "body" for the field itself. Parts that are no fields stay as they are.
  */
 static void json_path(const SkyRoute *route, SkyStr path, SkyBuf *out) {
   const SkyBinding *binding = route->binding;
@@ -158,16 +158,14 @@ static void json_path(const SkyRoute *route, SkyStr path, SkyBuf *out) {
     const SkyStr index = cut_index(&part);
     const SkyField *field = type == NULL ? NULL : message_field_by_name(type, part, 0);
     type = field == NULL ? NULL : field->message;
-    const bool is_body = field != NULL && field == binding->body && out->size == 0 && at_start;
-    if (is_body && path.size > 0 && index.size == 0) {
-      at_start = false;
+    const bool is_body = field != NULL && field == binding->body && at_start && index.size == 0;
+    at_start = false;
+    if (is_body && path.size > 0)
       continue;
-    }
     if (out->size > 0)
       sky_buf_append_byte(out, '.');
-    sky_buf_append_str(out, field == NULL ? part : field->json_name);
+    sky_buf_append_str(out, is_body ? SKY_STR("body") : field == NULL ? part : field->json_name);
     sky_buf_append_str(out, index);
-    at_start = false;
   }
 }
 

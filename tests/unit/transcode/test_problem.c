@@ -90,7 +90,7 @@ START_TEST(violations_of_a_backend_get_the_names_of_the_body) {
   sky_violations_add(&status, "book", "d");
   sky_violations_add(&status, "elsewhere.some_field", "e");
   const char *text = problem_of(status, &context);
-  static const char *const fields[] = {"author.homeTown", "tags[2]", "requestKey", "book", "elsewhere.some_field"};
+  static const char *const fields[] = {"author.homeTown", "tags[2]", "requestKey", "body", "elsewhere.some_field"};
   for (size_t i = 0; i < sizeof(fields) / sizeof(*fields); i++) {
     char wanted[64];
     snprintf(wanted, sizeof(wanted), "{\"field\":\"%s\",", fields[i]);
