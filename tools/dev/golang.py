@@ -56,6 +56,11 @@ def _require_go() -> str:
     return go
 
 
+def run_go(arguments: list[str]) -> None:
+    """go, in the module of tools/."""
+    run([_require_go(), *arguments], cwd=ROOT / "tools", env=_environment())
+
+
 def _install_validate() -> None:
     command = [_require_go(), "mod", "download", "-json", VALIDATE_MODULE]
     answer = subprocess.run(command, cwd=ROOT / "tools", env=_environment(), stdout=subprocess.PIPE, text=True, check=False)
@@ -92,7 +97,7 @@ class _Programs:
 
     def install(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
-        run([_require_go(), *self.command()], cwd=ROOT / "tools", env=_environment())
+        run_go(self.command())
         self.stamp().set()
 
     def need(self, via: str) -> Need:

@@ -33,7 +33,11 @@ GO_PROGRAMS = ("./ferretdb",)
 GO_GRPCURL = ("github.com/fullstorydev/grpcurl/cmd/grpcurl",)
 # grpc-go's side of the interoperability tests, at the version of gRPC in tools/go.mod.
 GO_INTEROP = ("google.golang.org/grpc/interop/client", "google.golang.org/grpc/interop/server")
-GO_PEERS = ("./bench/echo", "./bench/grpcgateway", "./bench/load")
+# Peers of ./dev bench, and the generators that make one more (tools/dev/bench/gateway_peer.py).
+GO_PEERS = (
+    "./bench/echo", "./bench/load", "github.com/grpc-ecosystem/grpc-gateway/v2/protoc-gen-grpc-gateway", "google.golang.org/grpc/cmd/protoc-gen-go-grpc",
+    "google.golang.org/protobuf/cmd/protoc-gen-go",
+)
 
 
 @dataclass(frozen=True)

@@ -1,51 +1,73 @@
-// Command grpcgateway is the peer in ./dev bench: GET /v1/echo/{text} by grpc-gateway, written as its generator writes it. On the wire the
-// messages of tests/bench/echo.proto are those with one text of grpc.health.v1, which come generated.
+// Command grpcgateway is the peer in ./dev bench gateway: tests/bench/echo.proto as grpc-gateway's own generator translates it (the package
+// echo is made by tools/dev/bench/gateway_peer.py and exists in no folder).
+//
+// What ours does for every request, it does too: the contract's deadline, and W3C trace context to backend and client. With -bare it is
+// what the generator and no more makes of the contract.
 package main
 
 import (
+	"context"
+	"encoding/binary"
+	"encoding/hex"
+	"flag"
 	"log"
+	"math/rand/v2"
 	"net/http"
-	"os"
+	"time"
 
 	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
-	message "google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/metadata"
+
+	"skyhook/tools/bench/grpcgateway/echo"
 )
 
-func main() {
-	if len(os.Args) != 3 {
-		log.Fatal("usage: grpcgateway LISTEN BACKEND")
+const deadline = 5 * time.Second // as in the contract
+
+func newTraceparent() string {
+	var id [24]byte
+	for at := 0; at < len(id); at += 8 {
+		binary.LittleEndian.PutUint64(id[at:], rand.Uint64())
 	}
-	connection, err := grpc.NewClient(os.Args[2], grpc.WithTransportCredentials(insecure.NewCredentials()))
-	if err != nil {
-		log.Fatal(err)
-	}
-	mux := runtime.NewServeMux()
-	err = mux.HandlePath(http.MethodGet, "/v1/echo/{text}", func(w http.ResponseWriter, r *http.Request, path map[string]string) {
-		_, marshaler := runtime.MarshalerForRequest(mux, r)
-		ctx, err := runtime.AnnotateContext(r.Context(), mux, r, "/bench.v1.EchoService/Echo", runtime.WithHTTPPathPattern("/v1/echo/{text}"))
-		if err != nil {
-			runtime.HTTPError(ctx, mux, marshaler, w, r, err)
-			return
+	text := hex.EncodeToString(id[:])
+	return "00-" + text[:32] + "-" + text[32:] + "-01"
+}
+
+// traced gives a request without trace context one, and tells it in the answer.
+func traced(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Traceparent") == "" {
+			r.Header.Set("Traceparent", newTraceparent())
 		}
-		text, err := runtime.String(path["text"])
-		if err == nil {
-			err = r.ParseForm()
-		}
-		if err != nil {
-			runtime.HTTPError(ctx, mux, marshaler, w, r, err)
-			return
-		}
-		answer := new(message.HealthCheckRequest)
-		if err := connection.Invoke(ctx, "/bench.v1.EchoService/Echo", &message.HealthCheckRequest{Service: text}, answer); err != nil {
-			runtime.HTTPError(ctx, mux, marshaler, w, r, err)
-			return
-		}
-		runtime.ForwardResponseMessage(ctx, mux, marshaler, w, r, answer)
+		w.Header().Set("Traceparent", r.Header.Get("Traceparent"))
+		next.ServeHTTP(w, r)
 	})
-	if err != nil {
+}
+
+func traceMetadata(_ context.Context, r *http.Request) metadata.MD {
+	return metadata.Pairs("traceparent", r.Header.Get("Traceparent"))
+}
+
+func main() {
+	bare := flag.Bool("bare", false, "no deadline, no trace context")
+	flag.Parse()
+	if flag.NArg() != 2 {
+		log.Fatal("usage: grpcgateway [-bare] LISTEN BACKEND")
+	}
+	var options []runtime.ServeMuxOption
+	if !*bare {
+		runtime.DefaultContextTimeout = deadline
+		options = append(options, runtime.WithMetadata(traceMetadata))
+	}
+	mux := runtime.NewServeMux(options...)
+	dial := []grpc.DialOption{grpc.WithTransportCredentials(insecure.NewCredentials())}
+	if err := echo.RegisterEchoServiceHandlerFromEndpoint(context.Background(), mux, flag.Arg(1), dial); err != nil {
 		log.Fatal(err)
 	}
-	log.Fatal(http.ListenAndServe(os.Args[1], mux))
+	var handler http.Handler = mux
+	if !*bare {
+		handler = traced(mux)
+	}
+	log.Fatal(http.ListenAndServe(flag.Arg(0), handler))
 }

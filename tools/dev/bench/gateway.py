@@ -1,6 +1,8 @@
 """Gateway: CPU per unary GET that becomes a gRPC call, beside grpc-gateway in front of the same backend; one client, some and many at once.
 
-Both stand side by side and are loaded in turn, so that a ratio is of measurements some seconds apart; the median of the rounds' ratios is told.
+All stand side by side and are loaded in turn, so that a ratio is of measurements some seconds apart; the median of the rounds' ratios is told.
+The target is held against the peer that does the same job: deadline and trace context for every request, as our gateway does. The bare peer,
+which does neither, is shown beside it.
 """
 
 import os
@@ -8,6 +10,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from dev.bench import wrk
+from dev.bench.gateway_peer import compile_peer
 from dev.bench.measure import Result, Samples, cpu_seconds
 from dev.bench.servers import serving
 from dev.bench.setting import Setting
@@ -15,7 +18,7 @@ from dev.services import program
 from dev.templates import fill
 
 SUMMARY = "gateway GET: nginx module beside grpc-gateway"
-OURS, PEER = "skyhook", "grpc-gateway"
+OURS, PEER, BARE = "skyhook", "grpc-gateway", "bare grpc-gateway"
 CONNECTIONS = (1, 32, 256)
 _WARM_UP, _SECONDS = 1.0, 3.0
 
@@ -24,13 +27,15 @@ Rows = dict[int, dict[str, list[Measured]]]  # connections, candidate: rounds
 
 
 def run(setting: Setting) -> list[Result]:
-    rows: Rows = {connections: {OURS: [], PEER: []} for connections in CONNECTIONS}
+    peer = str(compile_peer(setting.peers))
+    rows: Rows = {connections: {OURS: [], PEER: [], BARE: []} for connections in CONNECTIONS}
     with ExitStack() as stack:
         _, backend = stack.enter_context(
             serving("backend", lambda address: [str(setting.build / "tests/bench/bench-echo-server"), address], setting.folder))
         candidates = {
             OURS: stack.enter_context(serving(OURS, lambda address: _nginx(setting, address, backend), setting.folder)),
-            PEER: stack.enter_context(serving(PEER, lambda address: [str(setting.peers / "grpcgateway"), address, backend], setting.folder)),
+            PEER: stack.enter_context(serving(PEER, lambda address: [peer, address, backend], setting.folder)),
+            BARE: stack.enter_context(serving(BARE, lambda address: [peer, "-bare", address, backend], setting.folder)),
         }
         for _ in setting.rounds("gateway", 5):
             for connections, row in rows.items():
@@ -48,8 +53,9 @@ def results(rows: Rows) -> list[Result]:
             best = max((report for _, report in rounds), key=lambda report: report.rate)
             found.append(Result(f"{label}: {name}", cpu.median, "µs/request",
                                 f"{best.rate:.0f}/s, p50 {best.p50_us:.0f} µs, p99 {best.p99_us:.0f} µs, {cpu.spread()}"))
-        ratios = Samples([ours / peer for (ours, _), (peer, _) in zip(row[OURS], row[PEER])])
-        found.append(Result(f"{label}: {OURS} / {PEER}", ratios.median, "×", f"{min(ratios.values):.2f}–{max(ratios.values):.2f}", at_most=1 / 3))
+        for name, target in ((PEER, 1 / 3), (BARE, None)):
+            ratios = Samples([ours / peer for (ours, _), (peer, _) in zip(row[OURS], row[name])])
+            found.append(Result(f"{label}: {OURS} / {name}", ratios.median, "×", f"{min(ratios.values):.2f}–{max(ratios.values):.2f}", at_most=target))
     return found
 
 
