@@ -22,7 +22,8 @@ _SIDE_BY_SIDE = {"component": ("-n", _WORKERS, "--dist", "loadfile"), "system": 
 _SANITIZERS = {
     "ASAN_OPTIONS": "detect_leaks=1:detect_stack_use_after_return=1:strict_string_checks=1",
     "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1",
-    "TSAN_OPTIONS": f"halt_on_error=1:second_deadlock_stack=1:suppressions={ROOT}/tests/tsan.supp",
+    # die_after_fork=0: a test forks a process with threads (check starts each test so, before there are any) and has it start new ones.
+    "TSAN_OPTIONS": f"halt_on_error=1:second_deadlock_stack=1:die_after_fork=0:suppressions={ROOT}/tests/tsan.supp",
 }
 
 
