@@ -76,6 +76,18 @@ static void give_up(SkyClientCall *call) {
   (void)grpc_call_cancel_with_status(call->core, GRPC_STATUS_UNAVAILABLE, reason, NULL);
 }
 
+/* There is no connection: what has been sent meanwhile went out on the one that has ended; the news overtook it. */
+static void look_at(SkyClientCall *call) {
+  if (call->heard) {
+    call->connect_by_ns = 0;
+  } else if (call->sent && !call->adrift) {
+    call->adrift = true;
+    wait_for_connection(call, drain_wait_ms(call));
+  }
+  if (call->connect_by_ns != 0 && call->connect_by_ns <= now_ns())
+    give_up(call);
+}
+
 /*
  * When the first of the waiting calls gives up; INT64_MAX when none waits. What a connection that has just come has
  * taken up must not be given up. With the lock held.
@@ -85,10 +97,8 @@ static int64_t look_through(SkyClient *client, size_t *ret_waiting) {
   if (is_connected(client))
     sky_client_wait_connected(client);
   for (SkyClientCall *call = client->open_calls; call != NULL; call = call->next) {
-    if (call->adrift ? call->heard : call->sent)
-      call->connect_by_ns = 0;
-    if (call->connect_by_ns != 0 && call->connect_by_ns <= now_ns())
-      give_up(call);
+    if (call->connect_by_ns != 0)
+      look_at(call);
     if (call->connect_by_ns == 0)
       continue;
     ++*ret_waiting;

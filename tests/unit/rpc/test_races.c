@@ -204,5 +204,11 @@ START_TEST(a_client_is_closed_in_the_middle) {
 }
 END_TEST
 
-SKY_CHECK_MAIN_WITH("rpc/races", setup, teardown, every_call_ends_once_whatever_wins, a_server_goes_down_in_the_middle,
-                    a_client_is_closed_in_the_middle)
+/* A server that drains for 5 ms has no call any more after this. */
+static void setup_short_drain(void) {
+  start_server(NULL, (SkyServerOptions){0});
+  start_client((SkyClientOptions){.drain_wait_ms = 2000});
+}
+
+SKY_CHECK_MAIN_WITH("rpc/races", setup_short_drain, teardown, every_call_ends_once_whatever_wins,
+                    a_server_goes_down_in_the_middle, a_client_is_closed_in_the_middle)

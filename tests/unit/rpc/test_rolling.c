@@ -249,7 +249,8 @@ static void first_done(void *user, SkyStatus status, const ProtobufCMessage *res
 static void create_impatient(void) {
   char target[64];
   snprintf(target, sizeof(target), "127.0.0.1:%s", nodes[0].port);
-  ck_assert_ptr_null(sky_client_create(rpc, &(SkyClientOptions){.target = target, .connect_wait_ms = 150}, &impatient));
+  const SkyClientOptions options = {.target = target, .connect_wait_ms = 150, .drain_wait_ms = 1000};
+  ck_assert_ptr_null(sky_client_create(rpc, &options, &impatient));
   SKY_CHECK_EVENTUALLY(sky_client_is_ready(impatient));
 }
 
