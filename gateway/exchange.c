@@ -380,7 +380,24 @@ static SkyStatus transcode_lines(SkyExchange *exchange, SkyStr body) {
   return SKY_OK;
 }
 
+static bool has_body(const ngx_http_request_t *r) {
+  return r->headers_in.chunked || r->headers_in.content_length_n > 0;
+}
+
+/* Bodies are not unpacked. */
+static SkyStatus check_encoding(ngx_http_request_t *r) {
+  const SkyStr encoding = has_body(r) ? request_header(r, "content-encoding") : SKY_STR("");
+  SkyStatus status = SKY_OK;
+  if (encoding.size == 0 || sky_str_is(encoding, "identity"))
+    return SKY_OK;
+  if (!sky_answer_header(r, "Accept-Encoding", SKY_STR("identity")))
+    return sky_status_no_memory();
+  sky_violations_add(&status, "Content-Encoding", "is not supported: the body must be sent as it is");
+  return sky_status_with_reason(status, SKY_REASON_MEDIA_TYPE);
+}
+
 static SkyStatus transcode(SkyExchange *exchange) {
+  SKY_TRY(check_encoding(exchange->r));
   SkyBuf body = sky_memory_take_buf(WIRE_MAX);
   SkyStatus status = SKY_OK;
   if (!collect_body(exchange->r, &body))
@@ -436,6 +453,9 @@ ngx_int_t sky_exchange_handler(ngx_http_request_t *r) {
   return rc >= NGX_HTTP_SPECIAL_RESPONSE ? rc : NGX_DONE;
 }
 
+/* nginx's own code for it would come here as 400; the configuration makes it this. */
+enum { HEADERS_TOO_LARGE = 431 };
+
 /* nginx itself refused the request: say so in the form of every other error. */
 ngx_int_t sky_problem_handler(ngx_http_request_t *r) {
   SkyExchange *exchange = ngx_http_get_module_ctx(r, ngx_http_sky_module);
@@ -445,6 +465,13 @@ ngx_int_t sky_problem_handler(ngx_http_request_t *r) {
   switch (r->err_status) {
   case NGX_HTTP_REQUEST_ENTITY_TOO_LARGE:
     status = sky_status_with_reason(SKY_RESOURCE_EXHAUSTED("the request body is too large"), SKY_REASON_TOO_LARGE);
+    break;
+  case NGX_HTTP_REQUEST_URI_TOO_LARGE:
+    status = sky_status_with_reason(SKY_INVALID_ARGUMENT("the request's address is too long"), SKY_REASON_URI_TOO_LONG);
+    break;
+  case HEADERS_TOO_LARGE:
+    status = sky_status_with_reason(SKY_INVALID_ARGUMENT("the request's headers are too large"),
+                                    SKY_REASON_HEADERS_TOO_LARGE);
     break;
   case NGX_HTTP_NOT_FOUND:
     status = sky_status_with_reason(SKY_NOT_FOUND("there is nothing at this path"), SKY_REASON_NO_ROUTE);
@@ -457,7 +484,7 @@ ngx_int_t sky_problem_handler(ngx_http_request_t *r) {
     status = sky_status_with_retry_after_ms(SKY_RESOURCE_EXHAUSTED("too many requests"), 1000);
     break;
   case NGX_HTTP_REQUEST_TIME_OUT:
-    status = sky_status_with_reason(SKY_DEADLINE_EXCEEDED("the request did not arrive in time"), "REQUEST_TIMEOUT");
+    status = sky_status_with_reason(SKY_DEADLINE_EXCEEDED("the request did not arrive in time"), SKY_REASON_TIMEOUT);
     break;
   default:
     status = r->err_status >= 500 ? SKY_INTERNAL("the gateway failed")

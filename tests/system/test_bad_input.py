@@ -1,5 +1,6 @@
 """What is wrong with a request is said with a 4xx and the field's name; nothing of it is ever stored, queued or dead-lettered."""
 
+import gzip
 import http.client
 import json
 import socket
@@ -131,6 +132,17 @@ def test_wrong_content_type(http, kind):
     http.call("POST", fleet.REQUESTS, TEXT, headers={"Content-Type": kind}).problem(415)
 
 
+def test_json_without_its_content_type_is_told_what_is_missing(http):
+    problem = http.call("POST", fleet.REQUESTS, TEXT, headers={"Content-Type": "application/x-www-form-urlencoded"}).problem(415)
+    assert "application/json" in problem["detail"]
+
+
+def test_compressed_body(http):
+    answer = http.call("POST", fleet.REQUESTS, gzip.compress(TEXT.encode()), headers={"Content-Type": "application/json", "Content-Encoding": "gzip"})
+    assert named(answer.problem(415)) == ["Content-Encoding"]
+    assert answer.headers["accept-encoding"] == "identity"
+
+
 @pytest.mark.parametrize("path, field", [
     (f"{fleet.REQUESTS}/not-a-uuid", "id"),
     (f"{fleet.DELIVERIES}?ownerId=acme&pageSize=-1", "pageSize"),
@@ -173,19 +185,20 @@ def test_batch_says_of_each_item_what_is_wrong(http):
         ("type.googleapis.com/google.rpc.BadRequest", ["pickup_location.latitude"])]
 
 
-@pytest.mark.parametrize("sent", [
-    b"GARBAGE\r\n\r\n",
-    b"POST /api/v1/deliveryrequests HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: -5\r\n\r\n",
-    b"POST /api/v1/deliveryrequests HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
-    b"GET /api/v1/deliveryrequests/%00 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
-    b"GET /api/v1/deliveries/" + b"a" * 20_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n",
+@pytest.mark.parametrize("sent, status", [
+    (b"GARBAGE\r\n\r\n", 400),
+    (b"POST /api/v1/deliveryrequests HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: -5\r\n\r\n", 400),
+    (b"POST /api/v1/deliveryrequests HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", 400),
+    (b"GET /api/v1/deliveryrequests/%00 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", 400),
+    (b"GET /api/v1/deliveries/" + b"a" * 20_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", 414),
+    (b"GET /api/v1/deliveries/x HTTP/1.1\r\nHost: x\r\nX: " + b"a" * 40_000 + b"\r\n\r\n", 431),
 ])
-def test_broken_http(system, sent):
+def test_broken_http(system, sent, status):
     with socket.create_connection(tuple(urlsplit(system.url).netloc.split(":")), timeout=10) as connection:
         connection.sendall(sent)
         response = http.client.HTTPResponse(connection)
         response.begin()
-        assert 400 <= response.status < 500, response.status
+        assert response.status == status
 
 
 def test_client_that_breaks_off_leaves_nothing_behind(system, http):

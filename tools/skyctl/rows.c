@@ -193,7 +193,7 @@ SkyStatus rows_load(const char *path, Rows *ret) {
   if (!is_stdin)
     fclose(file);
   if (status == SKY_OK && rows.count == 0)
-    status = SKY_INVALID_ARGUMENT("%s holds no delivery requests", path);
+    status = SKY_INVALID_ARGUMENT("there are no delivery requests in it");
   if (status != SKY_OK)
     rows_finish(&rows);
   else

@@ -226,7 +226,9 @@ static bool bind_parameter(Binder *binder, SkyStr name, SkyStr value, bool in_bo
   split_key(&name, &parameter);
   const bool whole_body = binding->body_is_request && !in_body;
   if (whole_body || !resolve_name(binding->entry->method.request, name, &parameter))
-    return binder->ignore_unknown || refuse_named(binder, parameter.name, "is not a query parameter of this method");
+    return binder->ignore_unknown ||
+           refuse_named(binder, parameter.name,
+                        in_body ? "is not a field of this form" : "is not a query parameter of this method");
   if (parameter.fields[0] == binding->body && !in_body)
     return refuse_named(binder, parameter.name, "belongs into the body, not into the query");
   if (!can_be_text(leaf_of(&parameter.path), parameter.has_key))

@@ -14,9 +14,17 @@ static const struct {
   const char *reason;
   uint32_t http_status;
 } status_of_reason[] = {
-    {SKY_REASON_NO_ROUTE, 404},   {SKY_REASON_NOT_ALLOWED, 405},  {SKY_REASON_NOT_ACCEPTABLE, 406},
-    {SKY_REASON_GONE, 410},       {SKY_REASON_ETAG, 412},         {SKY_REASON_TOO_LARGE, 413},
-    {SKY_REASON_MEDIA_TYPE, 415}, {SKY_REASON_PRECONDITION, 428},
+    {SKY_REASON_NO_ROUTE, 404},
+    {SKY_REASON_NOT_ALLOWED, 405},
+    {SKY_REASON_NOT_ACCEPTABLE, 406},
+    {SKY_REASON_TIMEOUT, 408},
+    {SKY_REASON_GONE, 410},
+    {SKY_REASON_ETAG, 412},
+    {SKY_REASON_TOO_LARGE, 413},
+    {SKY_REASON_URI_TOO_LONG, 414},
+    {SKY_REASON_MEDIA_TYPE, 415},
+    {SKY_REASON_PRECONDITION, 428},
+    {SKY_REASON_HEADERS_TOO_LARGE, 431},
 };
 
 static const uint32_t status_of_code[] = {
@@ -72,6 +80,7 @@ static const struct {
     {415, "Unsupported Media Type"},
     {428, "Precondition Required"},
     {429, "Too Many Requests"},
+    {431, "Request Header Fields Too Large"},
     {499, "Client Closed Request"},
     {500, "Internal Server Error"},
     {501, "Not Implemented"},

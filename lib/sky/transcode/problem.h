@@ -21,14 +21,17 @@
 #define SKY_PROBLEM_CONTENT_TYPE "application/problem+json"
 
 /* Reasons (google.rpc.ErrorInfo.reason) with an HTTP status of their own; a service may use them too. */
-#define SKY_REASON_NO_ROUTE "ROUTE_NOT_FOUND"           /* 404 */
-#define SKY_REASON_NOT_ALLOWED "METHOD_NOT_ALLOWED"     /* 405 */
-#define SKY_REASON_NOT_ACCEPTABLE "NOT_ACCEPTABLE"      /* 406 */
-#define SKY_REASON_GONE "GONE"                          /* 410 */
-#define SKY_REASON_ETAG "ETAG_MISMATCH"                 /* 412 */
-#define SKY_REASON_TOO_LARGE "REQUEST_TOO_LARGE"        /* 413 */
-#define SKY_REASON_MEDIA_TYPE "UNSUPPORTED_MEDIA_TYPE"  /* 415 */
-#define SKY_REASON_PRECONDITION "PRECONDITION_REQUIRED" /* 428 */
+#define SKY_REASON_NO_ROUTE "ROUTE_NOT_FOUND"            /* 404 */
+#define SKY_REASON_NOT_ALLOWED "METHOD_NOT_ALLOWED"      /* 405 */
+#define SKY_REASON_NOT_ACCEPTABLE "NOT_ACCEPTABLE"       /* 406 */
+#define SKY_REASON_TIMEOUT "REQUEST_TIMEOUT"             /* 408 */
+#define SKY_REASON_GONE "GONE"                           /* 410 */
+#define SKY_REASON_ETAG "ETAG_MISMATCH"                  /* 412 */
+#define SKY_REASON_TOO_LARGE "REQUEST_TOO_LARGE"         /* 413 */
+#define SKY_REASON_URI_TOO_LONG "URI_TOO_LONG"           /* 414 */
+#define SKY_REASON_MEDIA_TYPE "UNSUPPORTED_MEDIA_TYPE"   /* 415 */
+#define SKY_REASON_PRECONDITION "PRECONDITION_REQUIRED"  /* 428 */
+#define SKY_REASON_HEADERS_TOO_LARGE "HEADERS_TOO_LARGE" /* 431 */
 
 /*
  * 200 for SKY_OK. By reason as above, otherwise by code as google/rpc/code.proto says, with one difference:

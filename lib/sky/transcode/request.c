@@ -11,7 +11,7 @@
 
 enum { DEFAULT_MAX_BODY = 1 << 20, MAX_MASK_BYTES = 1 << 16, HTTP_BODY_CONTENT_TYPE = 1, HTTP_BODY_DATA = 2 };
 
-typedef enum BodyKind { BODY_NONE, BODY_JSON, BODY_FORM, BODY_RAW, BODY_UNSUPPORTED } BodyKind;
+typedef enum BodyKind { BODY_NONE, BODY_JSON, BODY_FORM, BODY_RAW, BODY_MISNAMED, BODY_UNSUPPORTED } BodyKind;
 
 /* ---- which kind of body ---- */
 
@@ -68,11 +68,23 @@ static BodyKind kind_of_media_type(SkyStr content_type) {
   return is_text(type, "application/x-www-form-urlencoded") ? BODY_FORM : BODY_UNSUPPORTED;
 }
 
+/* curl, for one, calls everything a form unless it is told; no name of a field begins like this. */
+static bool looks_like_json(SkyStr body) {
+  while (body.size > 0 && strchr(" \t\r\n", *body.data) != NULL && *body.data != '\0') {
+    body.data++;
+    body.size--;
+  }
+  return body.size > 0 && (*body.data == '{' || *body.data == '[');
+}
+
 static BodyKind kind_of_body(const SkyBinding *binding, const SkyHttpRequest *request) {
   const SkyMessageType *type = body_type(binding);
   if (type != NULL && type->is_http_body)
     return BODY_RAW;
-  return request->body.size == 0 ? BODY_NONE : kind_of_media_type(request->content_type);
+  if (request->body.size == 0)
+    return BODY_NONE;
+  const BodyKind kind = kind_of_media_type(request->content_type);
+  return kind == BODY_FORM && looks_like_json(request->body) ? BODY_MISNAMED : kind;
 }
 
 /* ---- reading it ---- */
@@ -126,6 +138,7 @@ static bool read_body(Binder *binder, const SkyHttpRequest *request, BodyKind ki
     read_raw(binder, request);
     return true;
   case BODY_NONE:
+  case BODY_MISNAMED:
   case BODY_UNSUPPORTED:
     break;
   }
@@ -170,9 +183,11 @@ static SkyStatus check_body(const SkyBinding *binding, const SkyHttpRequest *req
     sky_violations_add(&status, "body", "is not taken by this method");
     return status;
   }
-  if (!takes_body || kind != BODY_UNSUPPORTED)
+  if (!takes_body || (kind != BODY_UNSUPPORTED && kind != BODY_MISNAMED))
     return SKY_OK;
-  sky_violations_add(&status, "Content-Type", "must be application/json in UTF-8");
+  sky_violations_add(&status, "Content-Type",
+                     kind == BODY_MISNAMED ? "says that the body is a form, but it is JSON: must be application/json"
+                                           : "must be application/json in UTF-8");
   return sky_status_with_reason(status, SKY_REASON_MEDIA_TYPE);
 }
 

@@ -51,6 +51,16 @@ START_TEST(http_status_is_by_reason_then_by_code) {
   status = sky_status_with_reason(status, SKY_REASON_ETAG);
   ck_assert_uint_eq(sky_problem_http_status(status), 412);
   sky_status_free(status);
+  static const struct {
+    const char *reason;
+    uint32_t http;
+  } reasons[] = {{SKY_REASON_URI_TOO_LONG, 414}, {SKY_REASON_HEADERS_TOO_LARGE, 431}, {SKY_REASON_TIMEOUT, 408}};
+  for (size_t i = 0; i < sizeof(reasons) / sizeof(*reasons); i++) {
+    status = sky_status_with_reason(SKY_INVALID_ARGUMENT("x"), reasons[i].reason);
+    ck_assert_uint_eq(sky_problem_http_status(status), reasons[i].http);
+    ck_assert_str_ne(sky_http_status_title(reasons[i].http), "");
+    sky_status_free(status);
+  }
   ck_assert_uint_eq(sky_problem_http_status(SKY_OK), 200);
   static const struct {
     SkyCode code;

@@ -184,6 +184,23 @@ START_TEST(the_media_type_decides_how_the_body_is_read) {
   request = (SkyHttpRequest){.content_type = SKY_STR("application/x-www-form-urlencoded"),
                              .body = SKY_STR("book.title=a+b&book.tags=x&book.tags=y")};
   ck_assert_str_eq(request_json("POST /v1/books", &request), "{\"book\":{\"title\":\"a b\",\"tags\":[\"x\",\"y\"]}}");
+  request.body = SKY_STR("book.title=a&colour=red");
+  SkyStatus status = transcode_request("POST /v1/books", &request, NULL);
+  ck_assert_str_eq(violations_of(status), "colour: is not a field of this form");
+}
+END_TEST
+
+/* What curl sends when it is not told the type. */
+START_TEST(json_that_is_called_a_form_is_known_as_json) {
+  static const char *const bodies[] = {"{\"title\":\"t\"}", " \r\n\t[1]"};
+  for (size_t i = 0; i < sizeof(bodies) / sizeof(*bodies); i++) {
+    const SkyHttpRequest request = {.content_type = SKY_STR("application/x-www-form-urlencoded"),
+                                    .body = sky_str(bodies[i])};
+    SkyStatus status = transcode_request("POST /v1/books", &request, NULL);
+    ck_assert_uint_eq(sky_problem_http_status(status), 415);
+    ck_assert_str_eq(violations_of(status),
+                     "Content-Type: says that the body is a form, but it is JSON: must be application/json");
+  }
 }
 END_TEST
 
@@ -237,5 +254,6 @@ SKY_CHECK_MAIN_WITH("transcode/request", library_setup, library_teardown, path_v
                     nothing_overrides_a_path_variable, nothing_overrides_the_oneof_of_a_path_variable,
                     the_body_and_the_path_become_one_message, headers_fill_their_fields_and_nothing_else_does,
                     patch_implies_the_mask_of_what_the_body_names, a_mask_that_the_client_gives_goes_first,
-                    the_media_type_decides_how_the_body_is_read, a_raw_body_becomes_an_http_body, sizes_are_bounded,
+                    the_media_type_decides_how_the_body_is_read, json_that_is_called_a_form_is_known_as_json,
+                    a_raw_body_becomes_an_http_body, sizes_are_bounded,
                     the_buffer_is_appended_to_and_restored_on_failure, violations_of_path_query_and_body_come_together)
