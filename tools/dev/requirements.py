@@ -10,7 +10,7 @@ PURPOSES = ("build", "test", "lint", "bench", "ferretdb")
 # Debian 12 names. Order of installation does not matter; `build` holds all that compiling and running the system takes.
 DEBIAN = {
     "build": (
-        "ca-certificates", "ccache", "check", "gcc", "git", "libc6-dev", "libcurl4-openssl-dev", "libgrpc-dev", "libmongoc-dev", "libnats-dev",
+        "ca-certificates", "ccache", "check", "gcc", "git", "libc6-dev", "libcsv-dev", "libcurl4-openssl-dev", "libgrpc-dev", "libmongoc-dev", "libnats-dev",
         "libnghttp2-dev", "libprotobuf-c-dev", "libprotobuf-dev", "libprotoc-dev", "libsqlite3-dev", "libssl-dev", "make", "meson", "nats-server", "nginx",
         "nginx-dev", "ninja-build", "pkg-config", "protobuf-c-compiler", "protobuf-compiler", "python3", "python3-venv", "zlib1g-dev",
     ),

@@ -1,11 +1,14 @@
 /*
- * Rows: delivery requests from a file, one JSON object each: JSON lines (.jsonl, .json), or CSV whose header names the
- * fields by their path in the JSON: ownerId,pickupLocation.latitude,…,packageInfo.weightKg. Bounded: 1,000,000 rows, 64
- * KiB each.
+ * Rows: delivery requests from a file in UTF-8, one JSON object each: JSON lines (.jsonl, .json), or CSV (csv_rows.h).
+ * Bounded: 1,000,000 rows, 64 KiB each.
  */
 #pragma once
 
+#include <stddef.h>
+
 #include <sky/core/status.h>
+
+enum { ROWS_MAX = 1000000, ROWS_MAX_BYTES = 64 * 1024 };
 
 typedef struct Row {
   char *json;
@@ -19,4 +22,6 @@ typedef struct Rows {
 
 /* path "-": standard input, JSON lines. INVALID_ARGUMENT names the line that cannot be read. */
 SKY_MUST_USE SkyStatus rows_load(const char *path, Rows *ret);
+/* Copies the text. RESOURCE_EXHAUSTED when there are too many. */
+SKY_MUST_USE SkyStatus rows_add(Rows *rows, const char *json, size_t size, size_t line);
 void rows_finish(Rows *rows);
