@@ -12,6 +12,7 @@
 enum {
   MAX_BODY_BYTES = 64 << 20,
   MAX_EVENT_BYTES = 1 << 20,
+  SILENCE_S = 60, /* the gateway says something every 15 s */
   URL_SIZE = 2048,
   FIRST_RETRY_MS = 100,
   MOST_RETRY_MS = 3000
@@ -160,6 +161,8 @@ SkyStatus http_events(Http *http, const char *path, bool (*on_event)(void *user,
   curl_easy_reset(http->easy);
   set_url(http->easy, http, path);
   curl_easy_setopt(http->easy, CURLOPT_CONNECTTIMEOUT_MS, (long)http->timeout_ms);
+  curl_easy_setopt(http->easy, CURLOPT_LOW_SPEED_LIMIT, 1L);
+  curl_easy_setopt(http->easy, CURLOPT_LOW_SPEED_TIME, (long)SILENCE_S);
   curl_easy_setopt(http->easy, CURLOPT_HTTPHEADER, headers);
   curl_easy_setopt(http->easy, CURLOPT_WRITEFUNCTION, take_events);
   curl_easy_setopt(http->easy, CURLOPT_WRITEDATA, &events);
@@ -170,6 +173,8 @@ SkyStatus http_events(Http *http, const char *path, bool (*on_event)(void *user,
   SkyStatus status = SKY_OK;
   if (http_status >= 400)
     status = problem_status(http_status, sky_buf_str(&events.refused));
+  else if (code == CURLE_OPERATION_TIMEDOUT && http_status != 0)
+    status = SKY_UNAVAILABLE("%s said nothing for %d s", http->gateway, SILENCE_S);
   else if (code != CURLE_OK && !events.ended)
     status = unreachable(http, code);
   sky_buf_finish(&events.line);

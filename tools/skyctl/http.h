@@ -28,7 +28,7 @@ SKY_MUST_USE SkyStatus http_request(Http *http, const char *method, const char *
 
 /*
  * Server-sent events: calls on_event for each "data:" line's text; false ends the stream. timeout: that of connecting
- * only.
+ * only; UNAVAILABLE when the gateway, which speaks every 15 s, is silent for a minute.
  */
 SKY_MUST_USE SkyStatus http_events(Http *http, const char *path,
                                    bool (*on_event)(void *user, const char *event, SkyStr data), void *user);

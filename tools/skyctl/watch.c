@@ -11,7 +11,13 @@
 #include "skyctl/api.h"
 #include "skyctl/status_line.h"
 
-enum { ARENA_BYTES = 1 << 20, PATH_SIZE = 640, MAX_RESUMES = 30, RESUME_PAUSE_US = 500000 };
+enum {
+  ARENA_BYTES = 1 << 20,
+  PATH_SIZE = 640,
+  MAX_RESUMES = 30, /* in a row of streams that broke soon */
+  SOON_MS = 30000,
+  RESUME_PAUSE_US = 500000
+};
 
 typedef struct Watch {
   bool is_terminal;
@@ -109,7 +115,10 @@ static SkyStatus stream(Http *http, Watch *watch, const char *path,
 static SkyStatus stream_to_end(Http *http, Watch *watch, const char *path,
                                bool (*on_event)(void *user, const char *event, SkyStr data)) {
   for (int i = 0;; i++) {
+    const int64_t begun_ns = sky_clock_monotonic_ns(sky_clock_system_borrow());
     SkyStatus status = stream(http, watch, path, on_event);
+    if (sky_clock_monotonic_ns(sky_clock_system_borrow()) - begun_ns > (int64_t)SOON_MS * SKY_NS_PER_MS)
+      i = 0;
     if (watch->ended || watch->scheduled || i == MAX_RESUMES || (status != SKY_OK && !sky_status_is_retryable(status)))
       return status;
     sky_status_free(status);
