@@ -18,9 +18,11 @@ SkyStatus rows_add(Rows *rows, const char *json, size_t size, size_t line) {
       return sky_status_no_memory();
     rows->rows = more;
   }
-  char *copy = strndup(json, size);
+  char *copy = malloc(size + 1);
   if (copy == NULL)
     return sky_status_no_memory();
+  memcpy(copy, json, size);
+  copy[size] = '\0';
   rows->rows[rows->count++] = (Row){copy, line};
   return SKY_OK;
 }

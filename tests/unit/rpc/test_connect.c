@@ -175,9 +175,11 @@ static pthread_t start_refusing(int *ret_listener) {
   return thread;
 }
 
+/* Connected, for its calls do not wait long for that. */
 static void create_client_that_lets_drain(int64_t drain_wait_ms) {
   const SkyClientOptions options = {.target = address, .connect_wait_ms = 100, .drain_wait_ms = drain_wait_ms};
   ck_assert_ptr_null(sky_client_create(rpc, &options, &client));
+  SKY_CHECK_EVENTUALLY(sky_client_is_ready(client));
 }
 
 START_TEST(a_call_whose_server_is_gone_does_not_wait_for_its_deadline) {
@@ -221,9 +223,8 @@ START_TEST(a_call_with_a_server_that_drains_is_not_given_up) {
   Outcome outcome = {0};
   Sky__Test__V1__Echo request = SKY__TEST__V1__ECHO__INIT;
   pthread_t thread;
-  create_client_that_lets_drain(20000);
   create_late_server();
-  SKY_CHECK_EVENTUALLY(sky_client_is_ready(client));
+  create_client_that_lets_drain(20000);
   sky_client_call_async(client, &echo_methods[ECHO_DEFER], NULL, &request.base, call_done, &outcome);
   SKY_CHECK_EVENTUALLY(echo_service_deferred(&service) == 1);
   pthread_create(&thread, NULL, drain_late, NULL);
