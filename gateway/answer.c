@@ -1,16 +1,20 @@
 #include "exchange.h"
 
-bool sky_answer_header(ngx_http_request_t *r, const char *name, SkyStr value) {
+static ngx_table_elt_t *add_header(ngx_http_request_t *r, const char *name, SkyStr value) {
   ngx_table_elt_t *header = ngx_list_push(&r->headers_out.headers);
   if (header == NULL)
-    return false;
+    return NULL;
   ngx_memzero(header, sizeof(*header));
   header->hash = 1;
   header->key.data = (u_char *)(uintptr_t)name;
   header->key.len = ngx_strlen(name);
   header->value.data = (u_char *)(uintptr_t)value.data;
   header->value.len = value.size;
-  return true;
+  return header;
+}
+
+bool sky_answer_header(ngx_http_request_t *r, const char *name, SkyStr value) {
+  return add_header(r, name, value) != NULL;
 }
 
 /* The body stays in the exchange's buffer, which lives as long as the request. */
@@ -48,7 +52,7 @@ ngx_int_t sky_answer_unary(SkyExchange *exchange) {
   const SkyHttpAnswer *answer = &exchange->answer;
   if (answer->location.size > 0 && !sky_answer_header(r, "Location", answer->location))
     return NGX_HTTP_INTERNAL_SERVER_ERROR;
-  if (answer->etag.size > 0 && !sky_answer_header(r, "ETag", answer->etag))
+  if (answer->etag.size > 0 && (r->headers_out.etag = add_header(r, "ETag", answer->etag)) == NULL)
     return NGX_HTTP_INTERNAL_SERVER_ERROR;
   return send_answer(exchange, answer->status, answer->content_type);
 }

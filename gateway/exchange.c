@@ -60,6 +60,15 @@ static void begin_trace(SkyExchange *exchange) {
   ngx_memcpy(exchange->trace_id, exchange->traceparent + 3, 32); /* 00-<trace id>-… */
 }
 
+/*
+ * nginx would hold If-Match against the answer, when the service has checked it and made the change. It is left to
+ * answer 304 to those who read what they have.
+ */
+static bool is_conditional_read(const ngx_http_request_t *r) {
+  return (r->method & (NGX_HTTP_GET | NGX_HTTP_HEAD)) != 0 && r->headers_in.if_none_match != NULL &&
+         r->headers_in.if_match == NULL;
+}
+
 static SkyExchange *exchange_create(ngx_http_request_t *r) {
   SkyExchange *exchange = ngx_pcalloc(r->pool, sizeof(*exchange));
   ngx_pool_cleanup_t *cleaner = ngx_pool_cleanup_add(r->pool, 0);
@@ -77,6 +86,7 @@ static SkyExchange *exchange_create(ngx_http_request_t *r) {
     exchange->path = head;
   exchange->outcome = SKY_CODE_OK;
   begin_trace(exchange);
+  r->disable_not_modified = !is_conditional_read(r);
   cleaner->handler = cleanup;
   cleaner->data = exchange;
   ngx_http_set_ctx(r, exchange, ngx_http_sky_module);

@@ -49,6 +49,13 @@ static SkyStatus check_plan(const char *plan_id) {
   return sky_status_with_reason(violations, "PLAN_UNKNOWN");
 }
 
+static SkyStatus check_name(const char *display_name) {
+  SkyStatus violations = SKY_OK;
+  if (display_name[0] == '\0')
+    sky_violations_add(&violations, "account.display_name", "is required");
+  return violations;
+}
+
 /* ---- create ---- */
 
 static bool is_same(const account_Account *a, const account_Account *b) {
@@ -82,11 +89,7 @@ SkyStatus account_create(void *self, SkyCall *call, const account_CreateAccountR
                          account_CreateAccountResponse *response) {
   AccountService *service = self;
   account_Account account = *request->account;
-  if (account.display_name[0] == '\0') {
-    SkyStatus violations = SKY_OK;
-    sky_violations_add(&violations, "account.display_name", "is required");
-    return violations;
-  }
+  SKY_TRY(check_name(account.display_name));
   if (account.plan_id[0] == '\0')
     account.plan_id = account_plans[0].id;
   SKY_TRY(check_plan(account.plan_id));
@@ -184,6 +187,7 @@ static SkyStatus update(AccountService *service, SkyCall *call, const void *user
   SKY_TRY(sky_field_mask_apply(has_mask ? request->update_mask->paths : all,
                                has_mask ? request->update_mask->n_paths : 1, changeable, &request->account->base,
                                &document->account->base, sky_call_arena(call)));
+  SKY_TRY(check_name(document->account->display_name));
   return check_plan(document->account->plan_id);
 }
 

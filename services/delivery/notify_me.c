@@ -1,5 +1,6 @@
 #include "delivery/handlers.h"
 
+#include <sky/codec/message.h>
 #include <sky/service/resource.h>
 
 #include "delivery/store.h"
@@ -22,6 +23,16 @@ static SkyStatus check_targets(const common_NotifyTargets *targets) {
   if (targets->email[0] == '\0' && targets->sms[0] == '\0' && targets->webhook[0] == '\0')
     sky_violations_add(&violations, "notify_me_request.targets", "names nobody: give email, sms or webhook");
   return violations;
+}
+
+/* The key of a wish that was made before must not come with another one. */
+static SkyStatus check_same(const delivery_NotifyMeRequest *wanted, const delivery_NotifyMeRequest *stored) {
+  delivery_NotifyMeRequest wish = *wanted;
+  wish.create_time = stored->create_time;
+  if (sky_message_same(&wish.base, &stored->base))
+    return SKY_OK;
+  return sky_status_with_reason(SKY_ALREADY_EXISTS("the idempotency key was used for another wish"),
+                                "IDEMPOTENCY_KEY_REUSED");
 }
 
 SkyStatus delivery_create_notify_me(void *self, SkyCall *call, const delivery_CreateNotifyMeRequestRequest *request,
@@ -47,5 +58,5 @@ SkyStatus delivery_create_notify_me(void *self, SkyCall *call, const delivery_Cr
   ProtobufCMessage *stored;
   SKY_TRY(sky_store_get(service->aggregate.store, context, &delivery_notify_mes, wish.id, arena, &stored, NULL));
   response->notify_me_request = ((delivery_store_NotifyMeDocument *)stored)->wish;
-  return SKY_OK;
+  return check_same(&wish, response->notify_me_request);
 }
