@@ -18,12 +18,14 @@ SkyStatus rows_add(Rows *rows, const char *json, size_t size, size_t line) {
       return sky_status_no_memory();
     rows->rows = more;
   }
-  char *copy = malloc(size + 1);
-  if (copy == NULL)
+  Row *row = &rows->rows[rows->count];
+  row->json = malloc(size + 1);
+  if (row->json == NULL)
     return sky_status_no_memory();
-  memcpy(copy, json, size);
-  copy[size] = '\0';
-  rows->rows[rows->count++] = (Row){copy, line};
+  memcpy(row->json, json, size);
+  row->json[size] = '\0';
+  row->line = line;
+  rows->count++;
   return SKY_OK;
 }
 
