@@ -5,6 +5,7 @@
 #include <sky/codec/field_mask.h>
 #include <sky/service/resource.h>
 
+#include "account/plan_history.h"
 #include "account/plans.h"
 #include "account/store.h"
 
@@ -47,6 +48,11 @@ static SkyStatus check_plan(const char *plan_id) {
   SkyStatus violations = SKY_OK;
   sky_violations_add(&violations, "account.plan_id", "there is no plan \"%s\"", plan_id);
   return sky_status_with_reason(violations, "PLAN_UNKNOWN");
+}
+
+static SkyStatus note_plan(AccountService *service, SkyCall *call, Document *document) {
+  return plan_history_note(document, plan_month_of(sky_clock_wall_ms(service->clock)), document->account->plan_id,
+                           sky_call_arena(call));
 }
 
 static SkyStatus check_name(const char *display_name) {
@@ -105,6 +111,7 @@ SkyStatus account_create(void *self, SkyCall *call, const account_CreateAccountR
   document.account = &account;
   document.revision = 1;
   document.idempotency_key = request->idempotency_key;
+  SKY_TRY(note_plan(service, call, &document));
   SkyStatus status = sky_store_insert(service->store, sky_call_context(call), &account_documents, &document.base);
   if (sky_status_take(&status, SKY_CODE_ALREADY_EXISTS))
     return create_again(service, call, request, account.id, response);
@@ -184,11 +191,14 @@ static SkyStatus update(AccountService *service, SkyCall *call, const void *user
   const account_UpdateAccountRequest *request = user;
   const bool has_mask = request->update_mask != NULL;
   SKY_TRY(sky_etag_check(request->if_match, document->revision));
+  if (document->n_plan_changes == 0) /* from before changes were kept */
+    SKY_TRY(plan_history_note(document, 0, document->account->plan_id, sky_call_arena(call)));
   SKY_TRY(sky_field_mask_apply(has_mask ? request->update_mask->paths : all,
                                has_mask ? request->update_mask->n_paths : 1, changeable, &request->account->base,
                                &document->account->base, sky_call_arena(call)));
   SKY_TRY(check_name(document->account->display_name));
-  return check_plan(document->account->plan_id);
+  SKY_TRY(check_plan(document->account->plan_id));
+  return note_plan(service, call, document);
 }
 
 SkyStatus account_update(void *self, SkyCall *call, const account_UpdateAccountRequest *request,

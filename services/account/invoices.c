@@ -1,5 +1,5 @@
-/* Plans and invoices. An invoice is the ledger's sum of a month, priced by the account's plan; it stays open until the
- * month is over. */
+/* Plans and invoices. An invoice is the ledger's sum of a month, priced by the plan of that month; it stays open until
+ * the month is over. */
 #include "account/handlers.h"
 
 #include <math.h>
@@ -9,6 +9,7 @@
 
 #include <sky/service/resource.h>
 
+#include "account/plan_history.h"
 #include "account/plans.h"
 
 enum { MAX_LINES = 4, MOST_MONTHS = 120 };
@@ -64,10 +65,17 @@ static SkyStatus add_lines(account_Invoice *invoice, const account_Plan *plan, c
                   arena);
 }
 
-static SkyStatus make_invoice(AccountService *service, SkyCall *call, const account_Account *account, int year,
-                              int month, account_Invoice **ret) {
+/* One that is no longer offered is priced as the smallest. */
+static const account_Plan *plan_of(const account_store_AccountDocument *document, int year, int month) {
+  const account_Plan *plan = account_plan(plan_history_of(document, plan_month(year, month)));
+  return plan != NULL ? plan : &account_plans[0];
+}
+
+static SkyStatus make_invoice(AccountService *service, SkyCall *call, const account_store_AccountDocument *document,
+                              int year, int month, account_Invoice **ret) {
   SkyArena *arena = sky_call_arena(call);
-  const account_Plan *plan = account_plan(account->plan_id);
+  const account_Account *account = document->account;
+  const account_Plan *plan = plan_of(document, year, month);
   account_Invoice *invoice = account_Invoice_create(arena);
   common_Month *of = common_Month_create(arena);
   if (invoice == NULL || of == NULL)
@@ -87,19 +95,17 @@ static SkyStatus make_invoice(AccountService *service, SkyCall *call, const acco
   invoice->delivery_count = sum.completed;
   invoice->create_time = sky_timestamp_create(arena, sky_time_from_civil(year, month, 1) * SKY_MS_PER_S);
   invoice->update_time = sky_timestamp_create(arena, (now_s < end_s ? now_s : end_s) * SKY_MS_PER_S);
-  SKY_TRY(add_lines(invoice, plan == NULL ? &account_plans[0] : plan, &sum, arena));
-  invoice->etag = sky_etag_create(arena, sum.completed);
+  SKY_TRY(add_lines(invoice, plan, &sum, arena));
+  invoice->etag = sky_etag_create(arena, sum.completed * ACCOUNT_PLANS + (plan - account_plans));
   *ret = invoice;
   return SKY_OK;
 }
 
-static int month_number(int year, int month) {
-  return year * 12 + month - 1;
-}
-
-static void month_of(int64_t unix_ms, int *ret_year, int *ret_month) {
-  int day;
-  sky_time_civil(unix_ms / SKY_MS_PER_S, ret_year, ret_month, &day);
+/* The numbers of the months that an account has invoices of. */
+static void months_of(const AccountService *service, const account_store_AccountDocument *document, int *ret_first,
+                      int *ret_last) {
+  *ret_first = plan_month_of(sky_timestamp_ms(document->account->create_time));
+  *ret_last = plan_month_of(sky_clock_wall_ms(service->clock));
 }
 
 SkyStatus account_get_invoice(void *self, SkyCall *call, const account_GetInvoiceRequest *request,
@@ -108,14 +114,12 @@ SkyStatus account_get_invoice(void *self, SkyCall *call, const account_GetInvoic
   account_store_AccountDocument *document;
   SKY_TRY(account_load(service, call, request->account_id, &document, NULL));
   const int year = atoi(request->id), month = atoi(request->id + 5); /* the contract's pattern is checked */
-  int first_year, first_month, last_year, last_month;
-  month_of(sky_timestamp_ms(document->account->create_time), &first_year, &first_month);
-  month_of(sky_clock_wall_ms(service->clock), &last_year, &last_month);
-  if (month_number(year, month) < month_number(first_year, first_month) ||
-      month_number(year, month) > month_number(last_year, last_month))
+  int first, last;
+  months_of(service, document, &first, &last);
+  if (plan_month(year, month) < first || plan_month(year, month) > last)
     return sky_status_with_reason(SKY_NOT_FOUND("account %s has no invoice %s", request->account_id, request->id),
                                   "INVOICE_UNKNOWN");
-  return make_invoice(service, call, document->account, year, month, &response->invoice);
+  return make_invoice(service, call, document, year, month, &response->invoice);
 }
 
 /* One per month since the account was created, newest first; the token is the next month's number. */
@@ -124,13 +128,11 @@ SkyStatus account_list_invoices(void *self, SkyCall *call, const account_ListInv
   AccountService *service = self;
   account_store_AccountDocument *document;
   SKY_TRY(account_load(service, call, request->account_id, &document, NULL));
-  int first_year, first_month, last_year, last_month;
-  month_of(sky_timestamp_ms(document->account->create_time), &first_year, &first_month);
-  month_of(sky_clock_wall_ms(service->clock), &last_year, &last_month);
-  const int first = month_number(first_year, first_month);
-  int64_t at = month_number(last_year, last_month);
-  if (request->page_token[0] != '\0' && (!sky_str_to_int64(sky_str(request->page_token), &at) || at < first ||
-                                         at > month_number(last_year, last_month))) {
+  int first, last;
+  months_of(service, document, &first, &last);
+  int64_t at = last;
+  if (request->page_token[0] != '\0' &&
+      (!sky_str_to_int64(sky_str(request->page_token), &at) || at < first || at > last)) {
     SkyStatus violations = SKY_OK;
     sky_violations_add(&violations, "page_token", "is not one that this method gave");
     return violations;
@@ -141,7 +143,7 @@ SkyStatus account_list_invoices(void *self, SkyCall *call, const account_ListInv
   if (response->invoices == NULL)
     return sky_status_no_memory();
   for (; at >= first && response->n_invoices < page_size; at--, response->n_invoices++)
-    SKY_TRY(make_invoice(service, call, document->account, (int)(at / 12), (int)(at % 12) + 1,
+    SKY_TRY(make_invoice(service, call, document, (int)(at / 12), (int)(at % 12) + 1,
                          &response->invoices[response->n_invoices]));
   if (at >= first)
     response->next_page_token = sky_call_printf(call, "%lld", (long long)at);

@@ -136,6 +136,10 @@ def test_a_new_account_has_this_months_invoice_alone(http, owner):
     assert invoice["id"] in (f"{now:%Y-%m}", f"{datetime.now(timezone.utc):%Y-%m}") and invoice["state"] == "INVOICE_STATE_OPEN"
     assert [line["kind"] for line in invoice["lines"]] == ["INVOICE_LINE_KIND_PLAN_FEE"]
     assert http.get(f"{ACCOUNTS}/{owner}/invoices/{invoice['id']}").json["total"] == invoice["total"]
+    before = http.get(f"{ACCOUNTS}/{owner}/invoices/{invoice['id']}").headers["etag"]
+    assert http.call("PATCH", f"{ACCOUNTS}/{owner}", {"planId": "business"}).status == 200
+    after = http.get(f"{ACCOUNTS}/{owner}/invoices/{invoice['id']}")
+    assert int(after.json["total"]["minorUnits"]) < int(invoice["total"]["minorUnits"]) and after.headers["etag"] != before
     for number in ("2020-01", "9999-12"):
         assert http.get(f"{ACCOUNTS}/{owner}/invoices/{number}").problem(404)["reason"] == "INVOICE_UNKNOWN"
     assert violated(http.get(f"{ACCOUNTS}/{owner}/invoices/2026-13")) == ["id"]
