@@ -2,8 +2,8 @@
  * decides for good. */
 #include "ingestion/convert.h"
 #include "ingestion/handlers.h"
+#include "ingestion/order.h"
 
-#include <sky/codec/field_mask.h>
 #include <sky/service/resource.h>
 
 #include "fabrikam/delivery/v1/delivery.rpc.h"
@@ -94,22 +94,10 @@ SkyStatus ingestion_cancel(void *self, SkyCall *call, const ingestion_CancelDeli
   return cancelled ? SKY_OK : publish_cancel(service, call, response->delivery_request, request->reason);
 }
 
-/* Fails for a path that does not exist, before anything is published. */
-static SkyStatus check_mask(SkyCall *call, const ingestion_RescheduleDeliveryRequest *request) {
-  common_DeliveryChange *scratch = common_DeliveryChange_create(sky_call_arena(call));
-  if (scratch == NULL)
-    return sky_status_no_memory();
-  if (request->update_mask == NULL)
-    return sky_field_mask_apply(NULL, 0, NULL, &request->change->base, &scratch->base, sky_call_arena(call));
-  return sky_field_mask_apply(request->update_mask->paths, request->update_mask->n_paths, NULL, &request->change->base,
-                              &scratch->base, sky_call_arena(call));
-}
-
 SkyStatus ingestion_reschedule(void *self, SkyCall *call, const ingestion_RescheduleDeliveryRequest *request,
                                ingestion_RescheduleDeliveryResponse *response) {
   IngestionService *service = self;
   bool cancelled;
-  SKY_TRY(check_mask(call, request));
   SKY_TRY(ingestion_lookup(service, sky_call_context(call), request->id, sky_call_arena(call),
                            &response->delivery_request));
   SKY_TRY(check_changeable(service, call, response->delivery_request, "rescheduled", &cancelled));
@@ -117,6 +105,8 @@ SkyStatus ingestion_reschedule(void *self, SkyCall *call, const ingestion_Resche
     return has_ended(request->id, "rescheduled");
   const ingestion_DeliveryRequestStatus *now = response->delivery_request;
   const int64_t now_ms = sky_clock_wall_ms(service->clock);
+  SKY_TRY(
+      order_check_change(now->order, request->change, request->update_mask, "change.", now_ms, sky_call_arena(call)));
   const SkyUuid uuid = sky_uuid_v7(now_ms, service->random);
   events_RescheduleRequested event = events_RescheduleRequested_INIT;
   SKY_TRY(name_event(call, &uuid, &event.event_id));

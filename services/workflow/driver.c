@@ -410,20 +410,24 @@ void driver_cancel(Driver *driver, const SkyContext *context, const char *id, co
 }
 
 static SkyStatus change(Flight *flight, const common_DeliveryChange *terms, const protobuf_FieldMask *mask,
-                        const char *change_id) {
+                        const char *change_id, int64_t position) {
   SagaRecord *record = &flight->record;
   const bool is_busy = record->saga.change != SAGA_CHANGE_NONE || flight->writing || flight->queued;
   if (record->saga.state == SAGA_NEW || is_busy)
     return not_now(record->saga.state == SAGA_NEW ? "the saga has not begun" : "the saga is busy");
   if (!saga_can_change(&record->saga))
     return SKY_OK; /* it comes to nothing: there is nothing to change */
-  SKY_TRY(saga_record_set_change(record, terms, mask, change_id));
-  flight_feed(flight, (SagaEvent){.kind = SAGA_EVENT_CHANGE, .needs_drone = saga_mask_needs_drone(mask)});
+  bool any;
+  SKY_TRY(saga_record_set_change(record, terms, mask, change_id, position, &any));
+  if (any)
+    flight_feed(flight,
+                (SagaEvent){.kind = SAGA_EVENT_CHANGE, .needs_drone = saga_mask_needs_drone(record->change_mask)});
   return SKY_OK;
 }
 
 void driver_change(Driver *driver, const SkyContext *context, const char *id, const common_DeliveryChange *terms,
-                   const protobuf_FieldMask *mask, const char *change_id, DriverDone done, void *user) {
+                   const protobuf_FieldMask *mask, const char *change_id, int64_t position, DriverDone done,
+                   void *user) {
   pthread_mutex_lock(&driver->lock);
   Flight *flight = NULL;
   SkyStatus status = find_for_owner(driver, context, id, &flight);
@@ -433,7 +437,7 @@ void driver_change(Driver *driver, const SkyContext *context, const char *id, co
     status = not_now("the saga has not begun");
   }
   if (status == SKY_OK)
-    status = change(flight, terms, mask, change_id);
+    status = change(flight, terms, mask, change_id, position);
   const bool wait = status == SKY_OK && flight->dirty;
   answer(driver, flight, status, wait, done, user);
 }

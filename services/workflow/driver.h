@@ -60,9 +60,13 @@ void driver_begin(Driver *driver, const SkyContext *context, const char *id, con
 /* The owner cancels: done when that is stored, or comes too late to matter. */
 void driver_cancel(Driver *driver, const SkyContext *context, const char *id, const char *code, const char *message,
                    DriverDone done, void *user);
-/* New terms. ABORTED: not now (no saga yet, or a change is being made), try again. */
+/*
+ * New terms. ABORTED: not now (no saga yet, or a change is being made), try again. position grows from change to change
+ * as their owner asked for them: what had to wait does not undo what came after it and did not.
+ */
 void driver_change(Driver *driver, const SkyContext *context, const char *id, const common_DeliveryChange *terms,
-                   const protobuf_FieldMask *mask, const char *change_id, DriverDone done, void *user);
+                   const protobuf_FieldMask *mask, const char *change_id, int64_t position, DriverDone done,
+                   void *user);
 /* Takes over a saga that another process has left; SKY_OK also when there is nothing to do. RESOURCE_EXHAUSTED: no
  * room. */
 SKY_MUST_USE SkyStatus driver_resume(Driver *driver, const SkyContext *context, const char *id);

@@ -10,6 +10,7 @@ enum {
   ACK_WAIT_MS = 10000,
   /* A full system gives orders back again and again; none of them is bad for that. */
   MAX_DELIVER = 100000,
+  POSITION_BITS = 20,
 };
 
 static void settle(void *user, SkyStatus status) {
@@ -43,6 +44,15 @@ static SkyStatus on_cancel(void *self, SkyIncoming *incoming, const events_Cance
   return deferred;
 }
 
+/*
+ * Where the message stands in the stream. By time first: a stream that has lost its end to a power failure gives out
+ * its sequence numbers again.
+ */
+static int64_t position_of(const SkyIncoming *incoming) {
+  return (sky_incoming_time_ms(incoming) << POSITION_BITS) |
+         (int64_t)(sky_incoming_sequence(incoming) & ((1u << POSITION_BITS) - 1));
+}
+
 static SkyStatus on_reschedule(void *self, SkyIncoming *incoming, const events_RescheduleRequested *event) {
   SKY_TRY(check_id(event->delivery_id));
   SKY_TRY(check_id(event->event_id));
@@ -50,7 +60,7 @@ static SkyStatus on_reschedule(void *self, SkyIncoming *incoming, const events_R
     return SKY_INVALID_ARGUMENT("a change of terms that names none");
   SkyStatus deferred = sky_incoming_defer(incoming);
   driver_change(self, sky_incoming_context(incoming), event->delivery_id, event->change, event->update_mask,
-                event->event_id, settle, incoming);
+                event->event_id, position_of(incoming), settle, incoming);
   return deferred;
 }
 

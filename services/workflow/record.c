@@ -12,9 +12,9 @@
 
 enum { RECORD_ARENA_BYTES = 1 << 20, LOAD_ARENA_BYTES = 16 << 20 };
 
-/* The terms of a DeliveryChange, which have the same names in a DeliveryOrder. */
-static const char *const changeable[] = {"pickup_location", "dropoff_location",      "pickup_time", "deadline",
-                                         "expedited",       "confirmation_required", "notify",      NULL};
+/* The terms of a DeliveryChange, which have the same names in a DeliveryOrder. Stored positions are in this order. */
+static const char *const changeable[SAGA_TERMS + 1] = {
+    "pickup_location", "dropoff_location", "pickup_time", "deadline", "expedited", "confirmation_required", "notify"};
 
 void saga_record_init(SagaRecord *record, const char *id) {
   *record = (SagaRecord){.package_id = "", .drone_id = "", .carrier_booking_id = ""};
@@ -33,6 +33,10 @@ bool saga_record_is_open(const SagaRecord *record) {
          (saga->state == SAGA_COMPLETED && (saga->cancel_asked || saga->change != SAGA_CHANGE_NONE));
 }
 
+static char *copy(SkyArena *arena, const char *text) {
+  return sky_arena_strndup(arena, text, strlen(text));
+}
+
 /* ---- order and change ---- */
 
 SkyStatus saga_record_set_order(SagaRecord *record, const common_DeliveryOrder *order) {
@@ -44,22 +48,80 @@ SkyStatus saga_record_set_order(SagaRecord *record, const common_DeliveryOrder *
   return SKY_OK;
 }
 
-SkyStatus saga_record_set_change(SagaRecord *record, const common_DeliveryChange *terms, const protobuf_FieldMask *mask,
-                                 const char *id) {
-  common_DeliveryChange *terms_copy;
-  ProtobufCMessage *mask_copy;
-  SKY_TRY(common_DeliveryChange_copy(terms, &record->arena, &terms_copy));
-  SKY_TRY(sky_message_copy(&mask->base, &record->arena, &mask_copy));
-  record->change_terms = terms_copy;
-  record->change_mask = (const protobuf_FieldMask *)mask_copy;
-  snprintf(record->change_id, sizeof(record->change_id), "%s", id);
+/* SAGA_TERMS for a path that is none of a term. */
+static size_t term_of(const char *path) {
+  size_t i = 0;
+  while (i < SAGA_TERMS &&
+         (strncmp(path, changeable[i], strlen(changeable[i])) != 0 || strchr(".", path[strlen(changeable[i])]) == NULL))
+    i++;
+  return i;
+}
+
+static bool names_all(const protobuf_FieldMask *mask) {
+  for (size_t i = 0; i < mask->n_paths; i++)
+    if (strcmp(mask->paths[i], "*") == 0)
+      return true;
+  return false;
+}
+
+/* The paths of terms that no later change has set; "*" is all terms. */
+static SkyStatus copy_later_paths(SagaRecord *record, const protobuf_FieldMask *mask, int64_t position,
+                                  protobuf_FieldMask **ret) {
+  const bool all = names_all(mask);
+  const size_t count = all ? SAGA_TERMS : mask->n_paths;
+  protobuf_FieldMask *later = protobuf_FieldMask_create(&record->arena);
+  const char **paths = sky_arena_alloc(&record->arena, (count + 1) * sizeof(*paths));
+  if (later == NULL || paths == NULL)
+    return sky_status_no_memory();
+  for (size_t i = 0; i < count; i++) {
+    const char *path = all ? changeable[i] : mask->paths[i];
+    const size_t term = term_of(path);
+    if (term < SAGA_TERMS && record->term_positions[term] > position)
+      continue;
+    paths[later->n_paths] = copy(&record->arena, path);
+    if (paths[later->n_paths++] == NULL)
+      return sky_status_no_memory();
+  }
+  later->paths = (void *)paths;
+  *ret = later;
   return SKY_OK;
+}
+
+static SkyStatus check_changed_order(SagaRecord *record) {
+  SkyArena arena;
+  common_DeliveryOrder *changed;
+  sky_arena_init(&arena, RECORD_ARENA_BYTES);
+  SkyStatus status = saga_changed_order(record, &arena, &changed);
+  if (status == SKY_OK)
+    status = common_DeliveryOrder_validate(changed);
+  sky_arena_finish(&arena);
+  return status;
+}
+
+SkyStatus saga_record_set_change(SagaRecord *record, const common_DeliveryChange *terms, const protobuf_FieldMask *mask,
+                                 const char *id, int64_t position, bool *ret_any) {
+  common_DeliveryChange *terms_copy;
+  protobuf_FieldMask *later;
+  SKY_TRY(common_DeliveryChange_copy(terms, &record->arena, &terms_copy));
+  SKY_TRY(copy_later_paths(record, mask, position, &later));
+  *ret_any = later->n_paths > 0;
+  if (!*ret_any)
+    return SKY_OK;
+  record->change_terms = terms_copy;
+  record->change_mask = later;
+  record->change_position = position;
+  snprintf(record->change_id, sizeof(record->change_id), "%s", id);
+  SkyStatus status = check_changed_order(record);
+  if (status != SKY_OK)
+    saga_record_drop_change(record);
+  return status;
 }
 
 void saga_record_drop_change(SagaRecord *record) {
   record->change_terms = NULL;
   record->change_mask = NULL;
   record->change_id[0] = '\0';
+  record->change_position = 0;
 }
 
 /* A change as an order of which only the changeable fields are set. */
@@ -93,6 +155,11 @@ SkyStatus saga_record_apply_change(SagaRecord *record) {
   common_DeliveryOrder *changed;
   SKY_TRY(saga_changed_order(record, &record->arena, &changed));
   record->order = changed;
+  for (size_t i = 0; i < record->change_mask->n_paths; i++) {
+    const size_t term = term_of(record->change_mask->paths[i]);
+    if (term < SAGA_TERMS)
+      record->term_positions[term] = record->change_position;
+  }
   saga_record_drop_change(record);
   return SKY_OK;
 }
@@ -120,10 +187,6 @@ bool saga_mask_needs_drone(const protobuf_FieldMask *mask) {
 }
 
 /* ---- to messages ---- */
-
-static char *copy(SkyArena *arena, const char *text) {
-  return sky_arena_strndup(arena, text, strlen(text));
-}
 
 static SkyStatus make_reason(const SagaReason *reason, SkyArena *arena, common_Reason **ret) {
   if (reason->code[0] == '\0')
@@ -230,8 +293,27 @@ static SkyStatus make_change(const SagaRecord *record, SkyArena *arena, workflow
   made->terms = (common_DeliveryChange *)record->change_terms;
   made->update_mask = (protobuf_FieldMask *)record->change_mask;
   made->id = copy(arena, record->change_id);
+  made->position = record->change_position;
   *ret = made;
   return made->id == NULL ? sky_status_no_memory() : make_time(record->saga.change_by_ms, arena, &made->complete_by);
+}
+
+static bool was_changed(const SagaRecord *record) {
+  int64_t any = 0;
+  for (size_t i = 0; i < SAGA_TERMS; i++)
+    any |= record->term_positions[i];
+  return any != 0;
+}
+
+static SkyStatus make_positions(const SagaRecord *record, SkyArena *arena, workflow_store_Saga *document) {
+  if (!was_changed(record))
+    return SKY_OK;
+  document->term_positions = sky_arena_alloc(arena, sizeof(record->term_positions));
+  if (document->term_positions == NULL)
+    return sky_status_no_memory();
+  memcpy(document->term_positions, record->term_positions, sizeof(record->term_positions));
+  document->n_term_positions = SAGA_TERMS;
+  return SKY_OK;
 }
 
 static uint32_t uncertain_steps(const Saga *saga) {
@@ -259,6 +341,7 @@ SkyStatus saga_record_document(const SagaRecord *record, SkyArena *arena, workfl
   made->drone_location = (common_Location *)record->drone_location;
   SKY_TRY(make_reason(&record->saga.cancel_reason, arena, &made->cancel_reason));
   SKY_TRY(make_change(record, arena, &made->change));
+  SKY_TRY(make_positions(record, arena, made));
   *ret = made;
   return SKY_OK;
 }
@@ -322,6 +405,14 @@ static void restore_result(SagaRecord *record, const workflow_WorkflowResult *re
   record->delivery_eta = result->delivery_eta;
 }
 
+/* The change lives in the record's arena. */
+static void restore_change(SagaRecord *record, const workflow_store_PendingChange *change) {
+  record->change_terms = change->terms;
+  record->change_mask = change->update_mask;
+  record->change_position = change->position;
+  snprintf(record->change_id, sizeof(record->change_id), "%s", change->id);
+}
+
 SkyStatus saga_record_restore(SagaRecord *record, const workflow_store_Saga *original) {
   workflow_store_Saga *document;
   SKY_TRY(workflow_store_Saga_copy(original, &record->arena, &document));
@@ -333,8 +424,9 @@ SkyStatus saga_record_restore(SagaRecord *record, const workflow_store_Saga *ori
   if (workflow->order != NULL)
     SKY_TRY(saga_record_set_order(record, workflow->order));
   if (document->change != NULL && document->change->terms != NULL && document->change->update_mask != NULL)
-    SKY_TRY(
-        saga_record_set_change(record, document->change->terms, document->change->update_mask, document->change->id));
+    restore_change(record, document->change);
+  for (size_t i = 0; i < SAGA_TERMS && i < document->n_term_positions; i++)
+    record->term_positions[i] = document->term_positions[i];
   record->drone_location = document->drone_location;
   record->request_ms = sky_timestamp_ms(workflow->request_time);
   snprintf(record->order_digest, sizeof(record->order_digest), "%s", workflow->order_digest);

@@ -14,7 +14,7 @@
 #include "workflow/saga.h"
 #include "workflow/workflow_store.sky.h"
 
-enum { SAGA_ID_SIZE = SKY_UUID_TEXT_SIZE, SAGA_MAX_APPENDS = 12 };
+enum { SAGA_ID_SIZE = SKY_UUID_TEXT_SIZE, SAGA_MAX_APPENDS = 12, SAGA_TERMS = 7 };
 
 typedef struct SagaRecord {
   Saga saga;
@@ -24,6 +24,8 @@ typedef struct SagaRecord {
   const common_DeliveryChange *change_terms;
   const protobuf_FieldMask *change_mask;
   char change_id[SAGA_ID_SIZE];
+  int64_t change_position;            /* of the event that asked for it: grows from event to event */
+  int64_t term_positions[SAGA_TERMS]; /* of the change that set the term last */
   const char *package_id;
   const char *drone_id;
   const char *carrier_booking_id;
@@ -48,9 +50,14 @@ void saga_record_finish(SagaRecord *record);
 
 /* Takes a copy of the order. */
 SKY_MUST_USE SkyStatus saga_record_set_order(SagaRecord *record, const common_DeliveryOrder *order);
-/* Takes a copy of a change that is to be made. */
+/*
+ * Takes a copy of a change that is to be made. Terms that a later change has set already are left out, for events that
+ * had to wait come again behind others; *ret_any is false when none is left. INVALID_ARGUMENT when the order would not
+ * be one any more. Without success the record has no change.
+ */
 SKY_MUST_USE SkyStatus saga_record_set_change(SagaRecord *record, const common_DeliveryChange *terms,
-                                              const protobuf_FieldMask *mask, const char *id);
+                                              const protobuf_FieldMask *mask, const char *id, int64_t position,
+                                              bool *ret_any);
 /* The change's terms become the order's, or are forgotten. */
 SKY_MUST_USE SkyStatus saga_record_apply_change(SagaRecord *record);
 void saga_record_drop_change(SagaRecord *record);

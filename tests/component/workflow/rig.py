@@ -91,6 +91,9 @@ class Rig:
         """Messages the service has been given and has not settled."""
         return self.loop.run_until_complete(self.connection.jetstream().consumer_info("REQUESTS", durable)).num_ack_pending
 
+    def dead_letters(self) -> int:
+        return self.loop.run_until_complete(self.connection.jetstream().stream_info("DEADLETTERS")).state.messages
+
     def request(self, value: dict | None = None, id: str = "") -> str:
         value = value or order()
         id = id or str(uuid.uuid4())

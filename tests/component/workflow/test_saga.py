@@ -192,6 +192,29 @@ def test_new_terms_reach_delivery_and_drone(rig):
     assert rig.peers.calls["AssignDrone"] == 2
 
 
+def test_terms_that_had_to_wait_do_not_undo_later_ones(rig):
+    """While one change is being made others wait and come again in any order; of each term the last one stays."""
+    id = rig.request()
+    rig.ends(id, "COMPLETED")
+    for number in range(12):
+        rig.change(id, {"dropoffLocation": {"latitude": 47.61 + number / 1000, "longitude": -122.34}, "expedited": number < 11},
+                   "dropoffLocation.latitude,dropoffLocation.longitude,expedited" if number % 2 else "dropoffLocation")
+    rig.change(id, {"deadline": "2040-01-01T00:00:00Z"}, "deadline")
+    eventually(lambda: (order := rig.known(id)["order"])["dropoffLocation"]["latitude"] == 47.621 and "expedited" not in order and order.get("deadline"), 30,
+               what="the last terms")
+    eventually(lambda: rig.unsettled("workflow-reschedule") == 0, 30, what="all changes settled")
+    order = rig.known(id)["order"]
+    assert order["dropoffLocation"]["latitude"] == 47.621 and "expedited" not in order and order["deadline"] == "2040-01-01T00:00:00Z"
+
+
+def test_terms_that_make_no_order_are_dead_letters(rig):
+    id = rig.request()
+    old = rig.ends(id, "COMPLETED")["order"]
+    rig.change(id, {}, "dropoffLocation")
+    eventually(lambda: rig.dead_letters() == 1)
+    assert rig.known(id)["order"] == old
+
+
 def test_new_terms_that_no_drone_can_meet_are_taken_back(rig):
     id = rig.request()
     old = rig.ends(id, "COMPLETED")["order"]["dropoffLocation"]

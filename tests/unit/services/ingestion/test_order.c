@@ -1,6 +1,7 @@
 /* What an order must be beyond the contract's rules, and which id a request gets. */
 #include "sky_check.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "ingestion/order.h"
@@ -169,6 +170,69 @@ START_TEST(every_fault_is_named_under_the_prefix) {
 }
 END_TEST
 
+/* ---- changes ---- */
+
+static SkyArena arena;
+static common_DeliveryChange terms;
+static char *paths[4];
+static protobuf_FieldMask mask;
+
+static void name_terms(size_t count) {
+  mask = (protobuf_FieldMask)protobuf_FieldMask_INIT;
+  mask.paths = (void *)paths;
+  mask.n_paths = count;
+}
+
+/* What is said of the named terms; "" when nothing is. */
+static const char *said_of_change(void) {
+  static char said[512];
+  sky_arena_init(&arena, 1 << 20);
+  SkyStatus status = order_check_change(&order, &terms, &mask, "change.", now_ms, &arena);
+  ck_assert(status == SKY_OK || sky_status_code(status) == SKY_CODE_INVALID_ARGUMENT);
+  snprintf(said, sizeof(said), "%s", status == SKY_OK ? "" : sky_status_message(status));
+  sky_status_free(status);
+  sky_arena_finish(&arena);
+  return said;
+}
+
+static const char *said_of(char *path) {
+  paths[0] = path;
+  name_terms(1);
+  return said_of_change();
+}
+
+START_TEST(a_change_is_held_against_the_order_it_makes) {
+  terms = (common_DeliveryChange)common_DeliveryChange_INIT;
+  ck_assert_str_eq(said_of("expedited"), "");
+  ck_assert_str_eq(said_of("pickup_time"), "");
+  ck_assert_ptr_nonnull(strstr(said_of("dropoff_location"), "change.dropoff_location: cannot be taken away"));
+  ck_assert_ptr_nonnull(strstr(said_of("pickup_location.latitude"), "change.pickup_location: cannot be taken away"));
+  terms.dropoff_location = &pickup;
+  ck_assert_ptr_nonnull(strstr(said_of("dropoff_location"), "change.dropoff_location: is the same place"));
+  ck_assert_str_eq(said_of("notify"), ""); /* what is not named does not count */
+  ck_assert_str_ne(said_of("colour"), "");
+  name_terms(0);
+  ck_assert_str_ne(said_of_change(), "");
+}
+END_TEST
+
+START_TEST(times_of_a_change_are_new_or_have_been_judged) {
+  protobuf_Timestamp time;
+  terms = (common_DeliveryChange)common_DeliveryChange_INIT;
+  set_pickup_time(-3600000); /* was in the future when the order was made */
+  set_deadline(3600000);
+  ck_assert_str_eq(said_of("expedited"), "");
+  set_time(&time, &terms.deadline, -1000);
+  ck_assert_ptr_nonnull(strstr(said_of("deadline"), "change.deadline: lies in the past"));
+  set_time(&time, &terms.pickup_time, -3700000);
+  ck_assert_ptr_nonnull(strstr(said_of("pickup_time"), "change.pickup_time: lies in the past"));
+  set_time(&time, &terms.pickup_time, 3700000);
+  ck_assert_ptr_nonnull(strstr(said_of("pickup_time"), "change.deadline: must be after pickup_time"));
+  set_time(&time, &terms.pickup_time, 1800000);
+  ck_assert_str_eq(said_of("pickup_time"), "");
+}
+END_TEST
+
 /* ---- ids ---- */
 
 START_TEST(the_same_owner_and_key_give_the_same_id) {
@@ -207,4 +271,5 @@ SKY_CHECK_MAIN_WITH("ingestion/order", setup, NULL, a_plain_order_needs_no_times
                     a_pickup_in_the_past_is_refused_beyond_a_minute, a_deadline_that_is_over_is_refused,
                     a_deadline_not_after_the_pickup_is_refused, times_at_the_ends_of_the_number_range_are_judged_too,
                     a_package_needs_a_weight_or_a_size, every_fault_is_named_under_the_prefix,
+                    a_change_is_held_against_the_order_it_makes, times_of_a_change_are_new_or_have_been_judged,
                     the_same_owner_and_key_give_the_same_id, the_id_of_a_key_never_changes, a_digest_tells_orders_apart)
