@@ -201,7 +201,7 @@ static int on_data(nghttp2_session *session, uint8_t flags, int32_t stream_id, c
     return 0;
   sky_buf_append(&call->in, data, size);
   if (call->in.failed)
-    abandon(call, SKY_CODE_RESOURCE_EXHAUSTED, "the answer is larger than the gateway's limit");
+    abandon(call, SKY_CODE_INTERNAL, "the answer is larger than the gateway's limit");
   else if (call->is_stream)
     make_due(call);
   else
@@ -217,7 +217,7 @@ static int64_t frame_size(SkyBackendCall *call, size_t at) {
   }
   const int64_t size = (int64_t)p[1] << 24 | (int64_t)p[2] << 16 | (int64_t)p[3] << 8 | p[4];
   if ((size_t)size > call->max_message_bytes) {
-    abandon(call, SKY_CODE_RESOURCE_EXHAUSTED, "the answer is larger than the gateway's limit");
+    abandon(call, SKY_CODE_INTERNAL, "the answer is larger than the gateway's limit");
     return -1;
   }
   return size;

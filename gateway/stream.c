@@ -198,6 +198,16 @@ static void write_end(SkyExchange *exchange, const SkyError *status) {
   sky_buf_append_text(json, sse ? "\n\n" : "}\n");
 }
 
+/* Lines that ended well have no last record. False when the exchange is gone. */
+static bool send_last(SkyExchange *exchange) {
+  if (exchange->json.size > 0 || exchange->json.failed)
+    return send_text(exchange);
+  if (send_header(exchange))
+    return true;
+  fail(exchange, NGX_ERROR);
+  return false;
+}
+
 void sky_stream_end(SkyExchange *exchange, SkyStatus status) {
   if (exchange->heartbeat.timer_set)
     ngx_del_timer(&exchange->heartbeat);
@@ -208,7 +218,7 @@ void sky_stream_end(SkyExchange *exchange, SkyStatus status) {
   exchange->outcome = sky_status_code(status);
   write_end(exchange, status);
   sky_status_free(status);
-  if (!send_text(exchange))
+  if (!send_last(exchange))
     return;
   sky_exchange_finalize(exchange, ngx_http_send_special(exchange->r, NGX_HTTP_LAST));
 }

@@ -137,13 +137,17 @@ def _gateway_command(setup: Setup, service: Service) -> list[str]:
     return [program("nginx"), "-e", "stderr", "-p", f"{setup.run_dir}/gateway", "-c", f"{setup.run_dir}/gateway.conf"]
 
 
-def _gateway_environment(setup: Setup, service: Service) -> dict[str, str]:
+def nginx_environment(build: Path) -> dict[str, str]:
     """Debian's nginx is not instrumented, so a module that is needs the sanitizer's library loaded before everything else."""
-    if setup.build.name != "build-asan":
+    if build.name != "build-asan":
         return {}
     answer = subprocess.run(["gcc", "-print-file-name=libasan.so"], stdout=subprocess.PIPE, text=True, check=True)
     # nginx itself keeps what it allocates until it ends; leaks of the module show in its unit tests.
     return {"LD_PRELOAD": answer.stdout.strip(), "ASAN_OPTIONS": "detect_leaks=0"}
+
+
+def _gateway_environment(setup: Setup, service: Service) -> dict[str, str]:
+    return nginx_environment(setup.build)
 
 
 def _gateway_prepare(setup: Setup, service: Service) -> None:
