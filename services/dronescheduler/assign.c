@@ -83,14 +83,13 @@ SkyStatus assign_choose(Scheduler *self, const drone_AssignDroneRequest *terms, 
   return status;
 }
 
-void assign_event(const FleetDrone *drone, const drone_AssignDroneRequest *terms, const FleetPlan *plan,
-                  uint64_t revision, LifeEvent *ret) {
-  *ret = (LifeEvent){.kind = LIFE_ASSIGN, .place = drone->place, .battery_fraction = drone->battery_fraction};
+void assign_event(const drone_AssignDroneRequest *terms, const FleetPlan *plan, uint64_t revision, LifeEvent *ret) {
+  *ret = (LifeEvent){.kind = LIFE_ASSIGN, .place = plan->from, .battery_fraction = plan->battery_fraction};
   LifeMission *mission = &ret->mission;
   strncpy(mission->delivery_id, terms->delivery_id, sizeof(mission->delivery_id) - 1);
   strncpy(mission->owner_id, terms->owner_id, sizeof(mission->owner_id) - 1);
   mission->revision = revision;
-  mission->start = drone->place;
+  mission->start = plan->from;
   mission->pickup = map_place(terms->pickup_location);
   mission->dropoff = map_place(terms->dropoff_location);
   mission->distance_m = plan->distance_m;
@@ -124,7 +123,7 @@ static bool fill_assignment(SkyArena *arena, drone_Assignment *assignment, const
   assignment->drone_id = map_text(arena, drone->id);
   assignment->state = drone_ASSIGNMENT_STATE_ACTIVE;
   assignment->phase = common_MISSION_PHASE_UNSPECIFIED;
-  assignment->drone_location = map_location(arena, &drone->place);
+  assignment->drone_location = map_location(arena, &plan->from);
   assignment->pickup_location = terms->pickup_location;
   assignment->dropoff_location = terms->dropoff_location;
   assignment->pickup_eta = map_eta(arena, plan->pickup_eta_ms, MAP_PICKUP_CONFIDENCE);
@@ -185,7 +184,7 @@ static SkyStatus claim(Scheduler *self, SkyCall *call, FleetDrone *drone, const 
                        const FleetPlan *plan, uint64_t revision, uint64_t last_version) {
   LifeEvent event;
   LifeFacts facts;
-  assign_event(drone, terms, plan, revision, &event);
+  assign_event(terms, plan, revision, &event);
   event.mission.version = last_version;
   SkyStatus status = SKY_OK;
   if (life_step(&drone->life, &event, scheduler_now_ms(self), &facts) != LIFE_CHANGED)
@@ -247,9 +246,19 @@ static void add_change(SkyArena *arena, AssignmentDocument *document, drone_Assi
   document->change_ids = ids;
 }
 
+LifeEvent release_event(Scheduler *self, const FleetDrone *drone) {
+  pthread_mutex_lock(&self->mutex); /* telemetry goes on while the drone is held */
+  const LifeEvent event = {.kind = LIFE_RELEASE,
+                           .place = drone->place,
+                           .battery_fraction = drone->battery_fraction,
+                           .flown_m = drone->flown_m};
+  pthread_mutex_unlock(&self->mutex);
+  return event;
+}
+
 /* Takes the mission from a held drone because another has it now. */
 static SkyStatus take_back(Scheduler *self, SkyCall *call, FleetDrone *drone, const char *delivery_id) {
-  LifeEvent event = {.kind = LIFE_RELEASE, .place = drone->place, .flown_m = drone->flown_m};
+  LifeEvent event = release_event(self, drone);
   LifeFacts facts;
   strncpy(event.delivery_id, delivery_id, sizeof(event.delivery_id) - 1);
   life_reason_set(&event.reason, REASON_REASSIGNED, "new terms need another drone");
@@ -263,7 +272,7 @@ static SkyStatus move_to_other(Scheduler *self, SkyCall *call, FleetDrone *old, 
   LifeEvent event;
   LifeFacts facts;
   const LifeMission *mission = &old->life.mission;
-  assign_event(new, document->terms, plan, mission->revision + 1, &event);
+  assign_event(document->terms, plan, mission->revision + 1, &event);
   event.mission.version = mission->version + 1; /* the release of the old drone is between */
   memcpy(event.other_drone_id, old->id, sizeof(event.other_drone_id));
   SkyStatus status = SKY_ABORTED("drone %s is not free any more", new->id);
@@ -291,7 +300,7 @@ static SkyStatus change_terms(Scheduler *self, SkyCall *call, FleetDrone *old, A
   }
   LifeEvent event;
   LifeFacts facts;
-  assign_event(old, document->terms, &plan, old->life.mission.revision + 1, &event);
+  assign_event(document->terms, &plan, old->life.mission.revision + 1, &event);
   switch (life_step(&old->life, &event, scheduler_now_ms(self), &facts)) {
   case LIFE_CHANGED:
     return claim_append(self, sky_call_context(call), old, &facts);

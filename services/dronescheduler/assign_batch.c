@@ -139,7 +139,7 @@ static void insert_documents(Batch *batch, const SkyContext *context) {
 
 static SkyStatus make_events(Batch *batch, Job *job, SkyArena *arena, SkyAppendTo *ret) {
   LifeEvent event;
-  assign_event(job->drone, job->request, &job->plan, 1, &event);
+  assign_event(job->request, &job->plan, 1, &event);
   event.mission.version = 0;
   if (life_step(&job->drone->life, &event, scheduler_now_ms(batch->self), &job->facts) != LIFE_CHANGED)
     return SKY_ABORTED("drone %s is not free any more", job->drone->id);

@@ -66,8 +66,12 @@ static bool plan_from(const Fleet *fleet, const FleetRules *rules, const FleetDr
 
 bool fleet_plan(const Fleet *fleet, const FleetRules *rules, const FleetDrone *drone, const FleetNeed *need,
                 int64_t now_ms, FleetPlan *ret) {
-  return carries(drone, need) && drone->base != NULL && drone->place.known &&
-         plan_from(fleet, rules, drone, drone->place.point, drone->battery_fraction, need, now_ms, ret);
+  if (!carries(drone, need) || drone->base == NULL || !drone->place.known ||
+      !plan_from(fleet, rules, drone, drone->place.point, drone->battery_fraction, need, now_ms, ret))
+    return false;
+  ret->from = drone->place;
+  ret->battery_fraction = drone->battery_fraction;
+  return true;
 }
 
 typedef struct Choice {

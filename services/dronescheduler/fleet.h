@@ -141,6 +141,9 @@ typedef struct FleetNeed {
 } FleetNeed;
 
 typedef struct FleetPlan {
+  /* Where the drone was and how full when it was made: telemetry goes on, also while the drone is held. */
+  LifePlace from;
+  double battery_fraction;
   Route routes[3];
   double distance_m;
   int64_t start_ms; /* 0: at once */

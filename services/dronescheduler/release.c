@@ -37,22 +37,14 @@ static SkyStatus end_unclaimed(Scheduler *self, SkyCall *call, AssignmentDocumen
   return sky_store_replace(self->store, sky_call_context(call), &assignment_documents, &document->base, version, NULL);
 }
 
-static LifeEvent release_event(const FleetDrone *drone, const drone_ReleaseDroneRequest *request) {
-  LifeEvent event = {.kind = LIFE_RELEASE,
-                     .place = drone->place,
-                     .battery_fraction = drone->battery_fraction,
-                     .flown_m = drone->flown_m};
-  strncpy(event.delivery_id, request->delivery_id, sizeof(event.delivery_id) - 1);
-  map_reason_from(&event.reason, request->reason, "RELEASED");
-  return event;
-}
-
 /* Takes it from the drone that flies it. ABORTED when the drone's log has changed meanwhile. */
 static SkyStatus take_from(Scheduler *self, SkyCall *call, const drone_ReleaseDroneRequest *request,
                            const char *drone_id) {
   FleetDrone *drone = NULL;
   SKY_TRY(claim_hold(self, sky_call_context(call), drone_id, &drone));
-  const LifeEvent event = release_event(drone, request);
+  LifeEvent event = release_event(self, drone);
+  strncpy(event.delivery_id, request->delivery_id, sizeof(event.delivery_id) - 1);
+  map_reason_from(&event.reason, request->reason, "RELEASED");
   LifeFacts facts;
   SkyStatus status = SKY_OK;
   switch (life_step(&drone->life, &event, scheduler_now_ms(self), &facts)) {

@@ -151,9 +151,10 @@ SkyStatus handle_assign_drone(void *self, SkyCall *call, const drone_AssignDrone
                               drone_AssignDroneResponse *response);
 SkyStatus handle_release_drone(void *self, SkyCall *call, const drone_ReleaseDroneRequest *request,
                                drone_ReleaseDroneResponse *response);
-/* Fills the life event that gives a delivery to a drone, and the mission's orders. With the mutex. */
-void assign_event(const FleetDrone *drone, const drone_AssignDroneRequest *terms, const FleetPlan *plan,
-                  uint64_t revision, LifeEvent *ret);
+/* Fills the life event that gives a delivery to the drone of the plan, and the mission's orders. */
+void assign_event(const drone_AssignDroneRequest *terms, const FleetPlan *plan, uint64_t revision, LifeEvent *ret);
+/* The life event that takes its delivery from a held drone; id and reason are the caller's to add. Takes the mutex. */
+LifeEvent release_event(Scheduler *self, const FleetDrone *drone);
 /* Routes of the drone's mission from where it is. With the mutex. */
 void assign_plan_routes(Scheduler *self, FleetDrone *drone, int64_t pickup_ms);
 

@@ -139,9 +139,10 @@ def _gateway_command(setup: Setup, service: Service) -> list[str]:
 
 def nginx_environment(build: Path) -> dict[str, str]:
     """Debian's nginx is not instrumented, so a module that is needs the sanitizer's library loaded before everything else."""
-    if build.name != "build-asan":
+    library = {"build-asan": "libasan.so", "build-tsan": "libtsan.so"}.get(build.name)
+    if not library:
         return {}
-    answer = subprocess.run(["gcc", "-print-file-name=libasan.so"], stdout=subprocess.PIPE, text=True, check=True)
+    answer = subprocess.run(["gcc", f"-print-file-name={library}"], stdout=subprocess.PIPE, text=True, check=True)
     # nginx itself keeps what it allocates until it ends; leaks of the module show in its unit tests.
     return {"LD_PRELOAD": answer.stdout.strip(), "ASAN_OPTIONS": "detect_leaks=0"}
 
