@@ -105,6 +105,9 @@ SkyStatus ingestion_reschedule(void *self, SkyCall *call, const ingestion_Resche
     return has_ended(request->id, "rescheduled");
   const ingestion_DeliveryRequestStatus *now = response->delivery_request;
   const int64_t now_ms = sky_clock_wall_ms(service->clock);
+  if (now->order == NULL) /* a cancellation that came before its order is all that is known */
+    return sky_status_with_reason(SKY_UNAVAILABLE("the order of %s has not been taken up yet", request->id),
+                                  "ORDER_PENDING");
   SKY_TRY(
       order_check_change(now->order, request->change, request->update_mask, "change.", now_ms, sky_call_arena(call)));
   const SkyUuid uuid = sky_uuid_v7(now_ms, service->random);
@@ -113,7 +116,7 @@ SkyStatus ingestion_reschedule(void *self, SkyCall *call, const ingestion_Resche
   event.delivery_id = now->id;
   event.version = 1;
   event.occur_time = sky_timestamp_create(sky_call_arena(call), now_ms);
-  event.owner_id = now->order == NULL ? "" : now->order->owner_id;
+  event.owner_id = now->order->owner_id;
   event.change = request->change;
   event.update_mask = request->update_mask;
   SkyStatus status = events_RescheduleRequested_publish(service->bus, sky_call_context(call), &event);

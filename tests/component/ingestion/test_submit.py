@@ -1,11 +1,12 @@
 """What becomes of a request under a key, depending on what the workflow says of it."""
 
 import threading
+import uuid
 from concurrent.futures import ThreadPoolExecutor
 
 import grpc
 import pytest
-from support.contracts import refused
+from support.contracts import message, refused
 from support.waiting import eventually
 
 
@@ -60,3 +61,11 @@ def test_a_batch_without_a_broker_is_refused_item_by_item(rig):
     results = rig.client.call("CreateDeliveryRequests", {"items": items}, seconds=30)["results"]
     assert {result["error"]["code"] for result in results} == {grpc.StatusCode.UNAVAILABLE.value[0]}
     rig.nats.start()
+
+
+def test_terms_of_an_order_that_has_not_come_yet_cannot_be_changed(rig):
+    """A cancellation may overtake its order; then the workflow knows the id and nothing else."""
+    id = str(uuid.uuid4())
+    rig.workflow.answer = lambda context: message("fabrikam.workflow.v1.GetWorkflowResponse", {"workflow": {"id": id}})
+    with refused(grpc.StatusCode.UNAVAILABLE, "ORDER_PENDING"):
+        rig.client.call("RescheduleDelivery", {"id": id, "change": {"expedited": True}, "updateMask": "expedited"})
