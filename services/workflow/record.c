@@ -48,7 +48,7 @@ SkyStatus saga_record_set_order(SagaRecord *record, const common_DeliveryOrder *
   return SKY_OK;
 }
 
-/* SAGA_TERMS for a path that is none of a term. */
+/* Of the term's name alone, or of a part of it ("notify.email"); SAGA_TERMS for a path of no term. */
 static size_t term_of(const char *path) {
   size_t i = 0;
   while (i < SAGA_TERMS &&
